@@ -1,0 +1,48 @@
+"""Fast, verified physics solvers and the datasets they generate.
+
+Every system is a class: ``simulations.Burgers(n=256)(nu=0.01, seed=7)`` is an `xarray.Dataset`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulations.datasets import Dataset, DatasetError
+from simulations.generate import generate
+from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
+from simulations.systems import *  # noqa: F403
+from simulations.systems import __all__ as _systems
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "InvalidInput",
+    "Simulation",
+    "SimulationDiverged",
+    "catalogue",
+    "generate",
+    "make",
+    *_systems,
+]
+
+
+def catalogue() -> dict[str, type[Simulation]]:
+    """Every system by name: the library's own and those that the program has defined itself."""
+    found: dict[str, type[Simulation]] = {}
+    waiting = Simulation.__subclasses__()
+    while waiting:
+        system = waiting.pop()
+        found[system.__name__] = system
+        waiting.extend(system.__subclasses__())
+    return dict(sorted(found.items()))
+
+
+def make(name: str, settings: Mapping[str, Any] | None = None) -> Simulation:
+    """The system of this name with these settings, the inverse of `Simulation.settings`.
+
+    Raises:
+        InvalidInput: there is no such system, or no such setting.
+    """
+    systems = catalogue()
+    if name not in systems:
+        raise InvalidInput(f"{name}: no such system; there are {', '.join(systems)}")
+    return systems[name].from_settings(settings or {})

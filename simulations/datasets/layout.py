@@ -1,0 +1,209 @@
+"""The file on disk: The Well's layout that is netCDF-4 at the same time.
+
+A dataset is a folder::
+
+    dataset.json                      what it is: system, settings, seed, number of trajectories
+    data/{train,valid,test}/*.hdf5    shards, each complete or absent
+    records/*.json                    of each shard: checksum, wall times, statistics, failures
+    failures.jsonl                    the draws that diverged, with inputs and reason
+    stats.yaml                        mean, deviation, … of the train split, as The Well has it
+
+In a shard the variables and the dimension scales (``sample``, ``time``, ``x``, …) live in the root,
+as netCDF-4 wants them. The groups of The Well (``dimensions``, ``scalars``, ``t0_fields``, …) hold
+hard links to the same objects, so that nothing is stored twice. Fields are float32 with the axes
+``(sample, time, *space, *component)``.
+
+References:
+    Ohana et al., The Well, NeurIPS 2024, and its format checker.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from simulations.simulation import Simulation, package_version
+
+SPLITS = ("train", "valid", "test")
+FORMAT_VERSION = 1
+
+# Readable by the HDF5 1.10 tools of today's clusters
+LIBRARY_VERSIONS = ("earliest", "v110")
+
+# A chunk holds one frame, or as many as fit here, so that windows over time read fast
+CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Solved samples: what a shard holds.
+
+    Attributes:
+        indices: index of each draw, ``(sample,)``.
+        parameters: value of each parameter, ``(sample,)``.
+        field_inputs: values of each field input that is not an initial condition,
+            ``(sample, *space)``.
+        fields: values of each output, ``(sample, time, *space, *component)``.
+    """
+
+    indices: NDArray[np.int64]
+    parameters: Mapping[str, NDArray[np.floating]]
+    field_inputs: Mapping[str, NDArray[np.floating]]
+    fields: Mapping[str, NDArray[np.floating]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @classmethod
+    def join(cls, parts: Sequence["Trajectories"]) -> "Trajectories":
+        """All samples of several shards."""
+
+        def joined(mappings: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+            return {name: np.concatenate([m[name] for m in mappings]) for name in mappings[0]}
+
+        return cls(
+            np.concatenate([part.indices for part in parts]),
+            joined([part.parameters for part in parts]),
+            joined([part.field_inputs for part in parts]),
+            joined([part.fields for part in parts]),
+        )
+
+
+def coefficient_names(simulation: Simulation) -> list[str]:
+    """Field inputs that are stored as such: an initial condition is the first frame already."""
+    return [name for name, f in simulation.field_inputs.items() if f.initial_of is None]
+
+
+def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+    """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
+    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file:
+        _write_root(file, simulation, samples, seed)
+        _write_variables(file, simulation, samples)
+        _link_well_groups(file, simulation)
+
+
+def read_shard(path: Path, simulation: Simulation) -> Trajectories:
+    """Everything in one shard."""
+    with h5py.File(path, "r") as file:
+        return Trajectories(
+            file["sample"][:],
+            {name: file[name][:] for name in simulation.parameters},
+            {name: file[name][:] for name in coefficient_names(simulation)},
+            {name: file[name][:] for name in simulation.fields},
+        )
+
+
+def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+    name = type(simulation).__name__
+    file.attrs.update(
+        Conventions="CF-1.11",
+        title=f"{name} trajectories",
+        source=f"physurrogate {package_version()}",
+        dataset_name=name,
+        grid_type="cartesian",
+        n_spatial_dims=simulation.grid.ndim,
+        n_trajectories=len(samples),
+        format_version=FORMAT_VERSION,
+        seed=str(seed),
+    )
+    _text_list(file, "simulation_parameters", [])
+    _scale(file, "sample", samples.indices, "1", "index of the draw", time_varying=False)
+    time = simulation.times.astype(np.float32)
+    _scale(file, "time", time, simulation.time_unit, "time", time_varying=True)
+    for axis in simulation.grid.axes:
+        points = axis.points.astype(np.float32)
+        _scale(file, axis.name, points, axis.unit, f"{axis.name} coordinate", time_varying=False)
+    if any(field.order for field in simulation.fields.values()):
+        components = np.arange(simulation.grid.ndim)
+        _scale(file, "component", components, "1", "vector component", time_varying=False)
+
+
+def _scale(
+    file: h5py.File, name: str, data: NDArray[Any], unit: str, meaning: str, *, time_varying: bool
+) -> None:
+    scale = file.create_dataset(name, data=data)
+    scale.make_scale(name)
+    scale.attrs.update(
+        units=unit, long_name=meaning, sample_varying=False, time_varying=time_varying
+    )
+
+
+def _write_variables(file: h5py.File, simulation: Simulation, samples: Trajectories) -> None:
+    space = simulation.grid.names
+    for name, parameter in simulation.parameters.items():
+        attributes = {"units": parameter.unit, "long_name": parameter.description}
+        _variable(file, name, samples.parameters[name], ("sample",), attributes)
+    for name in coefficient_names(simulation):
+        declared = simulation.field_inputs[name]
+        attributes = {"units": declared.unit, "long_name": declared.description}
+        _variable(file, name, samples.field_inputs[name], ("sample", *space), attributes)
+        file[name].attrs["dim_varying"] = [True] * len(space)
+    for name, field in simulation.fields.items():
+        dims = ("sample", "time", *(space if field.spatial else ()))
+        dims += ("component",) * field.order
+        attributes = {"units": field.unit, "long_name": field.description}
+        _variable(file, name, samples.fields[name], dims, attributes)
+        if field.spatial:
+            file[name].attrs["dim_varying"] = [True] * len(space)
+
+
+def _variable(
+    file: h5py.File,
+    name: str,
+    values: NDArray[np.floating],
+    dims: tuple[str, ...],
+    attributes: Mapping[str, str],
+) -> None:
+    values = np.asarray(values, dtype=np.float32)
+    chunks = None
+    if len(dims) > 2 and values.size:
+        frame = values.shape[2:] if "time" in dims else values.shape[1:]
+        frames = max(1, CHUNK_BYTES // (4 * int(np.prod(frame))))
+        chunks = (1, min(frames, values.shape[1]), *frame) if "time" in dims else (1, *frame)
+    variable = file.create_dataset(name, data=values, chunks=chunks)
+    for position, dim in enumerate(dims):
+        variable.dims[position].attach_scale(file[dim])
+        variable.dims[position].label = dim
+    variable.attrs.update(attributes, sample_varying=True, time_varying="time" in dims)
+
+
+def _link_well_groups(file: h5py.File, simulation: Simulation) -> None:
+    grid = simulation.grid
+    dimensions = file.create_group("dimensions")
+    _text_list(dimensions, "spatial_dims", grid.names)
+    for name in ("time", *grid.names):
+        dimensions[name] = file[name]
+
+    scalars = [*simulation.parameters, *(n for n, f in simulation.fields.items() if not f.spatial)]
+    members: dict[str, list[str]] = {"scalars": scalars}
+    for order in range(3):
+        members[f"t{order}_fields"] = [
+            name for name, f in simulation.fields.items() if f.spatial and f.order == order
+        ]
+    members["t0_fields"] += coefficient_names(simulation)
+    for group_name, names in members.items():
+        group = file.create_group(group_name)
+        _text_list(group, "field_names", names)
+        for name in names:
+            group[name] = file[name]
+
+    conditions = file.create_group("boundary_conditions")
+    for axis in grid.axes:
+        for kind in dict.fromkeys(axis.boundary):
+            group = conditions.create_group(f"{axis.name}_{kind}")
+            _text_list(group, "associated_dims", [axis.name])
+            _text_list(group, "associated_fields", [])
+            group.attrs.update(bc_type=kind.upper(), sample_varying=False, time_varying=False)
+            mask = np.zeros(axis.points.size, dtype=bool)
+            mask[[0, -1]] = [side == kind for side in axis.boundary]
+            stored = group.create_dataset("mask", data=mask)
+            stored.dims[0].attach_scale(file[axis.name])
+            stored.dims[0].label = axis.name
+
+
+def _text_list(target: h5py.Group, name: str, values: Sequence[str]) -> None:
+    target.attrs[name] = np.array(list(values), dtype=h5py.string_dtype())

@@ -1,0 +1,119 @@
+"""Reading a dataset back: numpy arrays for training, xarray for everybody else."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray
+
+from simulations.datasets import layout
+from simulations.datasets.layout import Trajectories
+from simulations.simulation import Inputs, Simulation
+
+
+class DatasetError(ValueError):
+    """A folder or file is not the dataset it should be; the message says what is wrong."""
+
+
+class Dataset:
+    """A generated dataset on disk.
+
+    Args:
+        path: the folder that holds ``dataset.json``.
+
+    Raises:
+        DatasetError: the folder is not a dataset, or one of a newer format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        manifest = self.path / "dataset.json"
+        if not manifest.is_file():
+            raise DatasetError(f"{self.path}: not a dataset (there is no dataset.json)")
+        try:
+            self.manifest: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+            found = self.manifest["format_version"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DatasetError(f"{manifest}: not a dataset description ({error!r})") from None
+        if found != layout.FORMAT_VERSION:
+            raise DatasetError(
+                f"{manifest}: format version {found}; this package reads {layout.FORMAT_VERSION}"
+            )
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{split} {self.count(split)}" for split in layout.SPLITS)
+        return f"Dataset({str(self.path)!r}: {self.manifest['system']}, {counts})"
+
+    def __len__(self) -> int:
+        return int(self.manifest["n"])
+
+    @cached_property
+    def simulation(self) -> Simulation:
+        """The simulation that made the data, ready to run again."""
+        from simulations import make
+
+        return make(self.manifest["system"], self.manifest["settings"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.manifest["seed"])
+
+    def shards(self, split: str) -> list[Path]:
+        """The files of a split, in order."""
+        if split not in layout.SPLITS:
+            raise ValueError(f"split={split!r}: must be one of {list(layout.SPLITS)}")
+        return sorted((self.path / "data" / split).glob("*.hdf5"))
+
+    def records(self, split: str | None = None) -> Iterator[dict[str, Any]]:
+        """What was written down about each shard: wall times, checksums, failures."""
+        for path in sorted((self.path / "records").glob(f"{split or ''}*.json")):
+            yield json.loads(path.read_text(encoding="utf-8"))
+
+    def count(self, split: str) -> int:
+        """Number of trajectories on disk in a split."""
+        return sum(len(record["indices"]) for record in self.records(split))
+
+    @cached_property
+    def solver_seconds(self) -> float:
+        """What the data have cost: wall time in the solver, summed over all trajectories."""
+        return float(sum(sum(record["wall_time_seconds"]) for record in self.records()))
+
+    def load(self, split: str) -> Trajectories:
+        """All trajectories of a split as float32 arrays in memory.
+
+        Raises:
+            DatasetError: the split is empty, or a shard is missing or unreadable.
+        """
+        shards = self.shards(split)
+        recorded = sum(1 for _ in self.records(split))
+        if not shards:
+            raise DatasetError(f"{self.path}: the {split} split has no trajectories")
+        if len(shards) != recorded:
+            raise DatasetError(
+                f"{self.path}: {len(shards)} of {recorded} {split} shards are there; "
+                "run generate again to complete them"
+            )
+        parts = []
+        for shard in shards:
+            try:
+                parts.append(layout.read_shard(shard, self.simulation))
+            except (OSError, KeyError) as error:
+                raise DatasetError(f"{shard}: not readable as a shard ({error})") from None
+        return Trajectories.join(parts)
+
+    def inputs(self, index: int) -> Inputs:
+        """The inputs of one draw at full precision, drawn again from its own seed."""
+        return self.simulation.sample(sample_generator(self.seed, index))
+
+    def to_xarray(self, split: str) -> xarray.Dataset:
+        """A split as one labelled dataset along ``sample``."""
+        opened = [xarray.open_dataset(path, engine="h5netcdf") for path in self.shards(split)]
+        return xarray.concat(opened, "sample", data_vars="minimal", coords="minimal", join="exact")
+
+
+def sample_generator(seed: int, index: int) -> np.random.Generator:
+    """Random numbers of one draw: a pure function of the dataset's seed and the draw's index."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))

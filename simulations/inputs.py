@@ -1,0 +1,136 @@
+"""Random initial conditions and coefficients.
+
+A distribution is a small frozen dataclass with one method, ``sample(rng, grid)``. A draw depends on
+the generator alone and describes the same function on every grid: refining the grid adds modes and
+changes none of those that the coarser one had.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from simulations.grid import Array, Grid
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """A random field on a grid."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        """Draw one field, shape ``grid.shape``."""
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"distribution": class name, **arguments}``; inverse of `distribution_from_json`."""
+        arguments = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in arguments.items():
+            if isinstance(value, Distribution):
+                arguments[name] = value.to_json()
+        return {"distribution": type(self).__name__, **arguments}
+
+
+def distribution_from_json(description: dict[str, Any]) -> Distribution:
+    """Rebuild a distribution from `Distribution.to_json`.
+
+    Raises:
+        ValueError: the named distribution does not exist.
+    """
+    arguments = dict(description)
+    name = arguments.pop("distribution", None)
+    known = {cls.__name__: cls for cls in Distribution.__subclasses__()}
+    if name not in known:
+        raise ValueError(f"distribution={name!r}: must be one of {sorted(known)}")
+    for key, value in arguments.items():
+        if isinstance(value, dict):
+            arguments[key] = distribution_from_json(value)
+    return known[name](**arguments)
+
+
+@dataclass(frozen=True)
+class GaussianRandomField(Distribution):
+    """Gaussian random field with covariance ``scale² (−Δ + tau²)^(−alpha)``.
+
+    On periodic axes Δ is the periodic Laplacian, elsewhere the one with zero normal derivative
+    (values at cell centres). The constant mode is left out: every draw has mean zero.
+
+    Args:
+        alpha: smoothness; larger is smoother.
+        tau: inverse correlation length, in inverse units of the coordinate.
+        scale: amplitude of the square root of the covariance operator.
+
+    References:
+        Li et al., Fourier neural operator for parametric PDEs (2021), appendix A.3.
+    """
+
+    alpha: float = 2.0
+    tau: float = 5.0
+    scale: float = 25.0
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        squared = np.zeros(grid.shape)
+        for position, axis in enumerate(grid.axes):
+            length = axis.bounds[1] - axis.bounds[0]
+            n = axis.points.size
+            k = _signed_modes(n) * 2 if axis.is_periodic else np.arange(n)
+            shape = [1] * grid.ndim
+            shape[position] = n
+            squared = squared + ((np.pi * k / length) ** 2).reshape(shape)
+        deviation = self.scale * (squared + self.tau**2) ** (-self.alpha / 2)
+        deviation.flat[0] = 0.0
+        noise = np.empty(grid.shape)
+        noise.flat[_shell_order(grid.shape, grid.periodic)] = rng.standard_normal(noise.size)
+        coefficients: Array = deviation * noise
+        for position, axis in enumerate(grid.axes):
+            evaluate = _hartley if axis.is_periodic else _cosine
+            coefficients = evaluate(coefficients, position)
+        volume = np.prod([axis.bounds[1] - axis.bounds[0] for axis in grid.axes])
+        return np.ascontiguousarray(coefficients / np.sqrt(volume))
+
+
+@dataclass(frozen=True)
+class Thresholded(Distribution):
+    """Two-valued field: ``high`` where the underlying field is ≥ 0, ``low`` elsewhere."""
+
+    field: Distribution
+    low: float
+    high: float
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        return np.where(self.field.sample(rng, grid) >= 0.0, self.high, self.low)
+
+
+def _signed_modes(n: int) -> NDArray[np.int64]:
+    """Wavenumbers in the order of the FFT, ``0, 1, …, −2, −1``."""
+    return np.rint(np.fft.fftfreq(n, 1.0 / n)).astype(np.int64)
+
+
+@cache
+def _shell_order(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> NDArray[np.int64]:
+    """Flat positions of the modes, long waves first, so that a finer grid only appends modes."""
+    ranks = []
+    for n, is_periodic in zip(shape, periodic, strict=True):
+        if is_periodic:
+            k = _signed_modes(n)
+            ranks.append(np.minimum(np.where(k > 0, 2 * k - 1, -2 * k), n - 1))
+        else:
+            ranks.append(np.arange(n))
+    mesh = np.meshgrid(*ranks, indexing="ij")
+    shell = np.max(mesh, axis=0)
+    return np.lexsort([m.ravel() for m in (*mesh, shell)])
+
+
+def _hartley(coefficients: Array, axis: int) -> Array:
+    """``Σ_k c_k cas(2πkj/n)``, with ``cas = cos + sin``: an orthonormal real Fourier basis."""
+    transformed = scipy.fft.fft(coefficients, axis=axis)
+    return transformed.real - transformed.imag
+
+
+def _cosine(coefficients: Array, axis: int) -> Array:
+    """``c_0 + Σ_k c_k √2 cos(πk(j + ½)/n)``: the orthonormal cosine basis at cell centres."""
+    n = coefficients.shape[axis]
+    return scipy.fft.idct(coefficients, axis=axis, norm="ortho") * np.sqrt(n)

@@ -1,0 +1,409 @@
+"""The contract: what a physical system declares, and what everybody may ask of it.
+
+Three words are kept apart. *Settings* fix the discretisation and the shapes of the arrays (``n``,
+``t_end``): they are constructor arguments, the fields of a frozen dataclass. *Parameters* are
+physical scalars (a viscosity). *Inputs* are what a call takes: parameters and field inputs (an
+initial condition, a coefficient).
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import xarray
+from numpy.typing import ArrayLike
+
+from simulations.grid import Array, Axis, Grid
+from simulations.inputs import Distribution, distribution_from_json
+
+__all__ = [
+    "Array",
+    "Axis",
+    "Field",
+    "FieldInput",
+    "Grid",
+    "Inputs",
+    "InvalidInput",
+    "Parameter",
+    "Simulation",
+    "SimulationDiverged",
+    "Solution",
+    "check_setting",
+    "package_version",
+]
+
+Inputs = Mapping[str, float | Array]
+Solution = dict[str, Array]
+
+
+class InvalidInput(ValueError):
+    """An argument of a simulation is not admissible; the message says which and what is."""
+
+
+class SimulationDiverged(RuntimeError):
+    """A run has left the finite numbers or did not converge.
+
+    Attributes:
+        time: physical time (or pseudo-time, or iteration) at which it happened.
+        reason: what happened, in words.
+    """
+
+    def __init__(self, time: float, reason: str) -> None:
+        super().__init__(f"diverged at t={time:.6g}: {reason}")
+        self.time = time
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.time, self.reason)  # survives the way home from a worker process
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A scalar physical input.
+
+    Args:
+        description: what it is, in words.
+        unit: unit in UDUNITS notation, ``"1"`` if it has none.
+        admissible: range in which the physics (and the solver) makes sense; outside is an error.
+        sampling: narrower range from which a dataset draws by default.
+        scale: whether draws are uniform in the value or in its logarithm.
+    """
+
+    description: str
+    unit: str
+    admissible: tuple[float, float]
+    sampling: tuple[float, float]
+    scale: Literal["linear", "log"] = "linear"
+
+    def check(self, name: str, value: Any) -> float:
+        """The value as a float, or `InvalidInput`."""
+        low, high = self.admissible
+        allowed = f"{self.description} must lie in [{low:g}, {high:g}] {self.unit}"
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise InvalidInput(f"{name}={value!r}: {allowed}") from None
+        if not low <= number <= high:  # also refuses NaN
+            raise InvalidInput(f"{name}={number:g}: {allowed}")
+        return number
+
+    def quantile(self, probability: float) -> float:
+        """The value below which a default draw falls with the given probability."""
+        low, high = self.sampling
+        if self.scale == "log":
+            return math.exp(math.log(low) + probability * (math.log(high) - math.log(low)))
+        return low + probability * (high - low)
+
+
+@dataclass(frozen=True)
+class FieldInput:
+    """A field that a simulation starts from or is driven by, given on its grid.
+
+    Args:
+        description: what it is, in words.
+        unit: unit in UDUNITS notation.
+        distribution: where default draws come from.
+        admissible: range of the values.
+        initial_of: name of the output field whose first stored frame this is, if it is one.
+        piecewise_constant: whether the values belong to cells (a coefficient with jumps) rather
+            than to points of a smooth function; says how it moves between resolutions.
+    """
+
+    description: str
+    unit: str
+    distribution: Distribution
+    admissible: tuple[float, float] = (-math.inf, math.inf)
+    initial_of: str | None = None
+    piecewise_constant: bool = False
+
+    def check(self, name: str, value: ArrayLike, grid: Grid) -> Array:
+        """The values as a contiguous float64 array, or `InvalidInput`."""
+        low, high = self.admissible
+        expected = " x ".join(map(str, grid.shape))
+        try:
+            array = np.ascontiguousarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InvalidInput(f"{name}: {self.description} must be {expected} numbers") from None
+        if array.shape != grid.shape:
+            raise InvalidInput(
+                f"{name} has shape {array.shape}: {self.description} must have shape {grid.shape}"
+            )
+        if not np.all((array >= low) & (array <= high)) or not np.isfinite(array).all():
+            raise InvalidInput(
+                f"{name} has values from {array.min():g} to {array.max():g}: {self.description} "
+                f"must be finite and lie in [{low:g}, {high:g}] {self.unit}"
+            )
+        return array
+
+
+@dataclass(frozen=True)
+class Field:
+    """An output.
+
+    Args:
+        description: what it is, in words.
+        unit: unit in UDUNITS notation.
+        order: 0 scalar, 1 vector, 2 tensor.
+        spatial: False for a number per stored time, such as a drag or a mean Nusselt number.
+    """
+
+    description: str
+    unit: str
+    order: int = 0
+    spatial: bool = True
+
+    def shape(self, grid: Grid) -> tuple[int, ...]:
+        """Shape of the field at one instant."""
+        space = grid.shape if self.spatial else ()
+        return space + (grid.ndim,) * self.order
+
+
+def check_setting(
+    name: str, value: float, low: float, high: float = math.inf, *, integer: bool = False
+) -> None:
+    """Refuse a setting outside its range: for ``__post_init__`` of a simulation."""
+    kind = "an integer" if integer else "a number"
+    is_number = isinstance(value, (int, np.integer) if integer else (int, float, np.number))
+    if not is_number or isinstance(value, bool) or not low <= value <= high:
+        raise InvalidInput(f"{name}={value!r}: must be {kind} in [{low:g}, {high:g}]")
+
+
+def package_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("physurrogate")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Simulation(ABC):
+    """A physical system with a solver: the base class of all systems.
+
+    A subclass is a frozen dataclass whose fields are its settings. It declares `parameters`,
+    `fields`, `grid` and `times` (and `field_inputs`, if it takes any), and implements `solve` and
+    `rescaled`. Calling it validates, draws what is not given, solves and labels.
+    """
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    fields: ClassVar[Mapping[str, Field]] = {}
+    time_unit: ClassVar[str] = "s"
+
+    @property
+    def field_inputs(self) -> Mapping[str, FieldInput]:
+        """Declared field inputs by name; none by default."""
+        return {}
+
+    @property
+    @abstractmethod
+    def grid(self) -> Grid:
+        """Where the fields live."""
+
+    @property
+    @abstractmethod
+    def times(self) -> Array:
+        """Stored instants, shape ``(time,)``; a single element for a steady problem."""
+
+    @abstractmethod
+    def solve(self, inputs: Inputs) -> Solution:
+        """The hot path: checked inputs to plain float64 arrays, without labels and without I/O.
+
+        Args:
+            inputs: every parameter (float) and field input (array of the grid's shape).
+
+        Returns:
+            One array for each of `fields`: ``(time, *space)`` for a scalar, with one trailing axis
+            for each order of a tensor, ``(time,)`` for a field without space.
+
+        Raises:
+            SimulationDiverged: the run blew up or did not converge.
+        """
+
+    @abstractmethod
+    def rescaled(self, factor: float) -> Self:
+        """The same problem with ``factor`` times as many points along each axis.
+
+        Raises:
+            InvalidInput: the resolution is not one the solver can run at.
+        """
+
+    def coarsened(self) -> Iterator[Self]:
+        """The same problem, cheaper: the honest rivals of a surrogate, dearest first.
+
+        By default the grid is halved until the solver refuses.
+        """
+        factor = 0.5
+        while True:
+            try:
+                yield self.rescaled(factor)
+            except InvalidInput:
+                return
+            factor /= 2
+
+    def warm_up(self) -> None:
+        """Compile the kernels (or load them from the disk cache) on the cheapest version."""
+        *_, cheapest = (self, *self.coarsened())
+        with contextlib.suppress(SimulationDiverged):
+            cheapest.run(cheapest.sample(np.random.default_rng(0)))
+
+    def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
+        """Conserved or balanced quantities of a solution, each of shape ``(time,)``."""
+        return {}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments as JSON values: ``make(name, **settings)`` is this again."""
+        described = {}
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            described[setting.name] = value.to_json() if isinstance(value, Distribution) else value
+        return described
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Inverse of `settings`, with one clear error for an unknown or impossible one."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise InvalidInput(f"{name}: {cls.__name__} has no such setting; it has {known}")
+        arguments = {
+            name: distribution_from_json(value)
+            if isinstance(value, dict) and "distribution" in value
+            else value
+            for name, value in settings.items()
+        }
+        return cls(**arguments)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+        """Draw one admissible set of inputs, reproducible from the generator alone."""
+        drawn: dict[str, float | Array] = {
+            name: parameter.quantile(rng.random()) for name, parameter in self.parameters.items()
+        }
+        for name, field_input in self.field_inputs.items():
+            drawn[name] = field_input.distribution.sample(rng, self.grid)
+        return drawn
+
+    def check_inputs(self, given: Mapping[str, Any]) -> dict[str, float | Array]:
+        """Validate some or all inputs.
+
+        Raises:
+            InvalidInput: unknown name, value outside the admissible range, NaN, or wrong shape.
+        """
+        checked: dict[str, float | Array] = {}
+        for name, value in given.items():
+            if name in self.parameters:
+                checked[name] = self.parameters[name].check(name, value)
+            elif name in self.field_inputs:
+                checked[name] = self.field_inputs[name].check(name, value, self.grid)
+            else:
+                known = [*self.parameters, *self.field_inputs]
+                raise InvalidInput(f"{name}: {type(self).__name__} has no such input; has {known}")
+        return checked
+
+    def complete_inputs(
+        self, given: Mapping[str, Any], seed: int | None = None
+    ) -> tuple[dict[str, float | Array], int]:
+        """Validate what is given and draw the rest; returns the inputs and the seed used.
+
+        The draw does not depend on what is given: ``seed=7`` is the same initial condition for
+        every viscosity.
+        """
+        checked = self.check_inputs(given)
+        if seed is None:
+            seed = secrets.randbits(32)
+        elif not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+            raise InvalidInput(f"seed={seed!r}: must be a non-negative integer")
+        return self.sample(np.random.default_rng(int(seed))) | checked, int(seed)
+
+    def run(self, inputs: Inputs) -> Solution:
+        """`solve`, and a refusal of any result that is not finite."""
+        solution = self.solve(inputs)
+        for name, values in solution.items():
+            finite = np.isfinite(values.reshape(self.times.size, -1)).all(axis=1)
+            if not finite.all():
+                first = float(self.times[np.argmin(finite)])
+                raise SimulationDiverged(first, f"{name} is not finite")
+        return solution
+
+    def __call__(self, *, seed: int | None = None, **inputs: Any) -> xarray.Dataset:
+        """Solve for the given inputs, those not given being drawn from ``seed``.
+
+        Args:
+            seed: non-negative integer; without one, a fresh seed is drawn and recorded.
+            **inputs: parameters (numbers) and field inputs (arrays of the grid's shape).
+
+        Returns:
+            Labelled solution with units, coordinates and provenance.
+
+        Raises:
+            InvalidInput: naming the argument, its value and what is allowed.
+            SimulationDiverged: with the time at which it happened.
+        """
+        complete, seed = self.complete_inputs(inputs, seed)
+        start = time.perf_counter()
+        solution = self.run(complete)
+        wall_time = time.perf_counter() - start
+        return self.label(solution, complete, {"seed": seed, "wall_time_seconds": wall_time})
+
+    def label(
+        self, solution: Mapping[str, Array], inputs: Inputs, attributes: Mapping[str, Any]
+    ) -> xarray.Dataset:
+        """Dress plain arrays as an `xarray.Dataset` with dimensions, units and provenance."""
+        space = self.grid.names
+        variables: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            dims = ("time", *(space if field.spatial else ()))
+            dims += ("component", "component2")[: field.order]
+            described = {"units": field.unit, "long_name": field.description}
+            variables[name] = (dims, solution[name], described)
+        for name, field_input in self.field_inputs.items():
+            if field_input.initial_of is None:
+                described = {"units": field_input.unit, "long_name": field_input.description}
+                variables[name] = (space, inputs[name], described)
+        parameters = {name: float(inputs[name]) for name in self.parameters}
+        coordinates: dict[str, Any] = {
+            name: ((), value, {"units": declared.unit, "long_name": declared.description})
+            for (name, declared), value in zip(
+                self.parameters.items(), parameters.values(), strict=True
+            )
+        }
+        coordinates["time"] = ("time", self.times, {"units": self.time_unit})
+        for axis in self.grid.axes:
+            coordinates[axis.name] = (axis.name, axis.points, {"units": axis.unit})
+        if any(field.order for field in self.fields.values()):
+            coordinates["component"] = ("component", list(space))
+        provenance = {
+            "system": type(self).__name__,
+            "settings": json.dumps(self.settings),
+            "parameters": json.dumps(parameters),
+            "package": f"physurrogate {package_version()}",
+            **attributes,
+        }
+        return xarray.Dataset(variables, coordinates, provenance)
+
+    def transfer_inputs(self, inputs: Inputs, target: "Simulation") -> dict[str, float | Array]:
+        """The same inputs on the grid of ``target``, a rescaled version of this simulation."""
+        moved = dict(inputs)
+        for name, field_input in self.field_inputs.items():
+            move = self.grid.average if field_input.piecewise_constant else self.grid.interpolate
+            moved[name] = move(np.asarray(inputs[name]), target.grid)
+        return moved
+
+    def transfer_solution(self, solution: Mapping[str, Array], target: "Simulation") -> Solution:
+        """A solution on this grid, evaluated at the points of ``target``'s grid."""
+        return {
+            name: self.grid.interpolate(solution[name], target.grid, first_axis=1)
+            if field.spatial
+            else np.asarray(solution[name])
+            for name, field in self.fields.items()
+        }

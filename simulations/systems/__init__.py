@@ -1,0 +1,5 @@
+"""The physical systems, one a file."""
+
+from simulations.systems.burgers import Burgers
+
+__all__ = ["Burgers"]
