@@ -268,6 +268,7 @@ def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) 
     record = {
         "planned": list(plan.indices),
         "indices": samples.indices.tolist(),
+        "parameters": {name: values.tolist() for name, values in samples.parameters.items()},
         "sha256": checksum,
         "bytes": data.stat().st_size,
         "wall_time_seconds": wall_times,

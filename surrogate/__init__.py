@@ -1,0 +1,50 @@
+"""Neural surrogates that replace a simulation at inference.
+
+``surrogate.train(dataset)`` returns a `Surrogate`, which is called like the simulation and returns
+the same `xarray.Dataset`; ``surrogate.compare`` says what it is worth.
+
+torch is imported when the first of these names is used, so that the command line answers at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surrogate.comparison import Comparison, compare
+    from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
+    from surrogate.networks import FNO, PODNet
+    from surrogate.training import train
+
+_HOMES = {
+    "Comparison": "surrogate.comparison",
+    "FNO": "surrogate.networks",
+    "OutOfDomainWarning": "surrogate.emulator",
+    "PODNet": "surrogate.networks",
+    "Surrogate": "surrogate.emulator",
+    "SurrogateFileError": "surrogate.emulator",
+    "compare": "surrogate.comparison",
+    "load": "surrogate.emulator",
+    "train": "surrogate.training",
+}
+
+__all__ = [
+    "FNO",
+    "Comparison",
+    "OutOfDomainWarning",
+    "PODNet",
+    "Surrogate",
+    "SurrogateFileError",
+    "compare",
+    "load",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'surrogate' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

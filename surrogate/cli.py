@@ -1,0 +1,351 @@
+"""The command line. It parses, calls the library and prints; numba and torch are imported late."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray
+
+    from simulations import Simulation
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+app = typer.Typer(
+    help="Physics solvers, the datasets they generate, and surrogates that replace them.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Inputs = Annotated[
+    list[str],
+    typer.Option("-p", "--input", metavar="NAME=VALUE", help="An input: a number or a .npy file."),
+]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the simulation.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of all inputs that are not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
+ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved surrogate.")]
+System = Annotated[str, typer.Argument(metavar="NAME", help="A system; see 'surrogate list'.")]
+
+
+@app.command("list")
+def list_systems(as_json: AsJson = False) -> None:
+    """List the systems with their parameters, settings and fields."""
+    import simulations
+
+    described = {
+        name: _describe(system())
+        for name, system in simulations.catalogue().items()
+        if system.__module__.startswith("simulations.")
+    }
+    if as_json:
+        _print_json(described)
+        return
+    for name, system in described.items():
+        typer.echo(f"{name}: {system['summary']}")
+        for parameter, p in system["parameters"].items():
+            low, high = p["admissible"]
+            text = f"{p['description']}, {low:g} to {high:g} {p['unit']}"
+            typer.echo(f"  -p {parameter:<12} {text}")
+        for field_input, f in system["field_inputs"].items():
+            typer.echo(f"  -p {field_input:<12} {f['description']}, field in {f['unit']}")
+        for field, f in system["fields"].items():
+            typer.echo(f"  -> {field:<12} {f['description']}, {f['unit']}")
+        typer.echo(f"  --set {' '.join(f'{k}={v}' for k, v in _plain(system['settings']))}\n")
+
+
+@app.command()
+def simulate(
+    name: System,
+    inputs: Inputs = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+    seed: Seed = None,
+    output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a simulation once."""
+    simulation = _make(name, settings)
+    solution = simulation(seed=seed, **_parse_inputs(inputs))
+    _deliver(simulation, solution, output, plot, as_json)
+
+
+@app.command()
+def generate(
+    name: System,
+    n: Annotated[int, typer.Option("-n", help="Number of trajectories.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder of the dataset.")],
+    settings: Settings = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a dataset; the same command continues one that was interrupted."""
+    import simulations
+
+    simulation = _make(name, settings)
+    dataset = simulations.generate(
+        simulation, n, output, seed=seed, workers=workers, progress=not quiet
+    )
+    if as_json:
+        counts = {split: dataset.count(split) for split in simulations.datasets.SPLITS}
+        _print_json({"path": str(output), **counts, "solver_seconds": dataset.solver_seconds})
+    else:
+        typer.echo(repr(dataset))
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a dataset.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder for the surrogate.")],
+    network: Annotated[
+        str | None, typer.Option(help="Architecture, such as FNO; chosen by default.")
+    ] = None,
+    network_settings: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network.")
+    ] = [],  # noqa: B006
+    epochs: Annotated[int | None, typer.Option(help="Passes over the train split.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Trajectories in a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a surrogate; the same command continues a training that was interrupted."""
+    import surrogate
+    from surrogate import networks
+
+    chosen = None
+    if network is not None:
+        chosen = networks.by_name(network)(**_parse_settings(network_settings))
+    elif network_settings:
+        raise typer.BadParameter("--set needs --network")
+    given = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+    }
+    recipe = {key: value for key, value in given.items() if value is not None}
+    output.mkdir(parents=True, exist_ok=True)
+    emulator = surrogate.train(
+        dataset,
+        chosen,
+        checkpoint=output / "checkpoint.safetensors",
+        device=device,
+        progress=not quiet,
+        seed=seed,
+        **recipe,
+    )
+    emulator.save(output)
+    (output / "checkpoint.safetensors").unlink()
+    if as_json:
+        kept = ("epochs", "best_epoch", "seconds", "test_relative_l2")
+        _print_json({key: emulator.training[key] for key in kept if key in emulator.training})
+    else:
+        typer.echo(repr(emulator))
+
+
+@app.command()
+def predict(
+    model: ModelFolder,
+    inputs: Inputs = [],  # noqa: B006
+    seed: Seed = None,
+    output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a surrogate what the simulation would answer."""
+    import surrogate
+
+    emulator = surrogate.load(model)
+    solution = emulator(seed=seed, **_parse_inputs(inputs))
+    _deliver(emulator.simulation, solution, output, plot, as_json)
+
+
+@app.command()
+def compare(
+    model: ModelFolder,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Its training data, for the trivial rivals.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Held-out inputs.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the held-out inputs.")] = 0,
+    output: Annotated[Path | None, typer.Option("-o", help="HTML report to write.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a surrogate with its simulation at equal error."""
+    import surrogate
+
+    emulator = surrogate.load(model)
+    comparison = surrogate.compare(
+        emulator.simulation, emulator, dataset=dataset, n=n, seed=seed, progress=not quiet
+    )
+    if output is not None:
+        comparison.save_report(output)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        typer.echo(comparison.table())
+        typer.echo(comparison.verdict)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", help="Folder for everything.")] = Path("demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Generate, train, compare and report: natural convection and Burgers, in some minutes."""
+    from surrogate.demo import run
+
+    typer.echo(f"report: {run(output, progress=not quiet)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: errors are one line on stderr, and the exit code says whose they are."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        app(arguments or sys.argv[1:] or ["--help"], standalone_mode=False)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command continues", 130)
+    except Exception as error:
+        usage_message = getattr(error, "format_message", None)
+        if usage_message is not None:
+            return _complain(usage_message(), MISUSED)
+        if isinstance(error, typer.Abort):
+            return _complain("aborted", FAILED)
+        if isinstance(error, ModuleNotFoundError):
+            return _complain(f"{error}: pip install 'physurrogate[surrogate]'", FAILED)
+        if isinstance(error, ValueError):
+            return _complain(str(error), MISUSED)
+        if isinstance(error, (RuntimeError, OSError, MemoryError)):
+            return _complain(str(error) or type(error).__name__, FAILED)
+        raise
+    return OK
+
+
+def _complain(message: str, code: int) -> int:
+    typer.echo("surrogate: " + " ".join(message.split()), err=True)
+    return code
+
+
+def _make(name: str, settings: Iterable[str]) -> "Simulation":
+    import simulations
+
+    return simulations.make(name, _parse_settings(settings))
+
+
+def _pairs(assignments: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not (name and equals and value):
+            raise typer.BadParameter(f"{assignment!r}: must be NAME=VALUE")
+        yield name, value
+
+
+def _parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
+    """Values are JSON where they can be read as such, and text otherwise."""
+    parsed: dict[str, Any] = {}
+    for name, value in _pairs(assignments):
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[name] = value
+    return parsed
+
+
+def _parse_inputs(assignments: Iterable[str]) -> dict[str, Any]:
+    import numpy as np
+
+    parsed: dict[str, Any] = {}
+    for name, value in _pairs(assignments):
+        parsed[name] = np.load(value, allow_pickle=False) if value.endswith(".npy") else value
+    return parsed
+
+
+def _deliver(
+    simulation: "Simulation",
+    solution: "xarray.Dataset",
+    output: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    if output is not None:
+        solution.to_netcdf(output, engine="h5netcdf")
+    if plot is not None:
+        from surrogate.plot import save_solution
+
+        save_solution(simulation, solution, plot)
+    if as_json:
+        _print_json(_summary(solution))
+    elif output is None and plot is None:
+        typer.echo(str(solution))
+
+
+def _summary(solution: "xarray.Dataset") -> dict[str, Any]:
+    """Attributes, parameters and, of each variable, its value or its range."""
+    variables: dict[str, Any] = {}
+    for name, values in solution.data_vars.items():
+        if values.size == 1:
+            variables[str(name)] = {"value": float(values), "units": values.attrs["units"]}
+        else:
+            variables[str(name)] = {
+                "min": float(values.min()),
+                "max": float(values.max()),
+                "shape": list(values.shape),
+                "units": values.attrs["units"],
+            }
+    attributes = {
+        key: json.loads(value) if key in ("settings", "parameters") else value
+        for key, value in solution.attrs.items()
+    }
+    return {**attributes, "fields": variables}
+
+
+def _describe(simulation: "Simulation") -> dict[str, Any]:
+    summary = (type(simulation).__doc__ or "").strip().splitlines()[0]
+    return {
+        "summary": summary,
+        "parameters": {
+            name: {
+                "description": p.description,
+                "unit": p.unit,
+                "admissible": list(p.admissible),
+                "sampling": list(p.sampling),
+                "scale": p.scale,
+            }
+            for name, p in simulation.parameters.items()
+        },
+        "field_inputs": {
+            name: {"description": f.description, "unit": f.unit, "shape": simulation.grid.shape}
+            for name, f in simulation.field_inputs.items()
+        },
+        "fields": {
+            name: {"description": f.description, "unit": f.unit, "order": f.order}
+            for name, f in simulation.fields.items()
+        },
+        "settings": simulation.settings,
+    }
+
+
+def _plain(settings: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    return ((k, v["distribution"] if isinstance(v, dict) else v) for k, v in settings.items())
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

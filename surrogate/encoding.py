@@ -1,0 +1,189 @@
+"""How the inputs and outputs of a simulation become the tensors of a network, and back.
+
+Everything that is particular to a system is in its declarations; nothing here looks at its name.
+Parameters are mapped from their sampling range to [−1, 1], in the logarithm where that is their
+scale. Fields are standardised by the moments of the train split, component by component. The stored
+times of a field, and its components, are channels; the frame that is an initial condition is not
+predicted but copied.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simulations.datasets import Dataset, Trajectories, statistics
+from simulations.simulation import Simulation
+from surrogate.networks.network import Signature
+
+Array = NDArray[np.floating]
+
+
+class Encoded(NamedTuple):
+    """Normalised tensors of some samples, as a network takes and gives them."""
+
+    fields_in: Tensor
+    scalars_in: Tensor
+    fields_out: Tensor
+    scalars_out: Tensor
+
+    def __getitem__(self, selection: Any) -> "Encoded":  # type: ignore[override]
+        return Encoded(*(tensor[selection] for tensor in tuple(self)))
+
+
+@dataclass(frozen=True)
+class OutputChannels:
+    """Where a field's values are among the output channels, and how they are standardised."""
+
+    name: str
+    spatial: bool
+    channels: slice
+    mean: Array
+    std: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """The map between a simulation's arrays and a network's tensors.
+
+    Args:
+        simulation: the declarations.
+        moments: for each stored variable its ``(mean, std)``, a number or one a component.
+        ranges: smallest and largest value of each parameter in the train split.
+    """
+
+    simulation: Simulation
+    moments: Mapping[str, tuple[Any, Any]]
+    ranges: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of_dataset(cls, dataset: Dataset) -> "Encoding":
+        """Moments and ranges of the train split, from what was gathered while it was written."""
+        shards = [record["moments"] for record in dataset.records("train")]
+        moments = {}
+        for name in shards[0]:
+            merged = statistics.merge(shard[name]["value"] for shard in shards)
+            deviation = np.sqrt(np.asarray(merged["centred"]) / merged["count"])
+            # A field that never changes keeps its unit of measurement
+            deviation = np.where(deviation > 0, deviation, 1.0)
+            moments[name] = (np.asarray(merged["mean"]).tolist(), deviation.tolist())
+        ranges = {}
+        for name in dataset.simulation.parameters:
+            values = [v for record in dataset.records("train") for v in record["parameters"][name]]
+            ranges[name] = (min(values), max(values))
+        return cls(dataset.simulation, moments, ranges)
+
+    @cached_property
+    def first_frame(self) -> dict[str, int]:
+        """Of each field, the first stored frame that has to be predicted."""
+        given = {f.initial_of for f in self.simulation.field_inputs.values()}
+        return {name: int(name in given) for name in self.simulation.fields}
+
+    @cached_property
+    def outputs(self) -> tuple[OutputChannels, ...]:
+        """The layout of the output channels, fields and scalars each counted from 0."""
+        layout = []
+        used = {True: 0, False: 0}
+        for name, field in self.simulation.fields.items():
+            frames = self.simulation.times.size - self.first_frame[name]
+            components = self.simulation.grid.ndim**field.order
+            start = used[field.spatial]
+            used[field.spatial] += frames * components
+            mean, std = (
+                np.tile(np.broadcast_to(np.ravel(moment), components), frames).astype(np.float32)
+                for moment in self.moments[name]
+            )
+            channels = slice(start, used[field.spatial])
+            layout.append(OutputChannels(name, field.spatial, channels, mean, std))
+        return tuple(layout)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The sizes a network has to have."""
+
+        def channels(spatial: bool) -> int:
+            return max((o.channels.stop for o in self.outputs if o.spatial is spatial), default=0)
+
+        grid = self.simulation.grid
+        return Signature(
+            grid=grid.shape,
+            periodic=grid.periodic,
+            in_channels=len(self.simulation.field_inputs),
+            in_scalars=len(self.simulation.parameters),
+            out_channels=channels(True),
+            out_scalars=channels(False),
+        )
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """Quadrature weights of the grid points with a trailing axis for the channels."""
+        return torch.as_tensor(self.simulation.grid.weights, dtype=torch.float32)[..., None]
+
+    def encode(self, samples: Trajectories) -> Encoded:
+        """Tensors of stored trajectories."""
+        sources = {}
+        for name, field_input in self.simulation.field_inputs.items():
+            initial = field_input.initial_of
+            sources[name] = samples.fields[initial][:, 0] if initial else samples.field_inputs[name]
+        fields_in, scalars_in = self.encode_inputs(samples.parameters, sources, len(samples))
+        groups: dict[bool, list[Tensor]] = {True: [], False: []}
+        for output in self.outputs:
+            values = samples.fields[output.name][:, self.first_frame[output.name] :]
+            space = self.simulation.grid.ndim if output.spatial else 0
+            # (sample, time, *space, *component) -> (sample, *space, time · component)
+            values = np.moveaxis(values, 1, 1 + space)
+            values = values.reshape(*values.shape[: 1 + space], -1)
+            groups[output.spatial].append(torch.as_tensor((values - output.mean) / output.std))
+        n, shape = len(samples), self.simulation.grid.shape
+        fields_out = torch.cat(groups[True], -1) if groups[True] else torch.zeros(n, *shape, 0)
+        scalars_out = torch.cat(groups[False], -1) if groups[False] else torch.zeros(n, 0)
+        return Encoded(fields_in, scalars_in, fields_out, scalars_out)
+
+    def encode_inputs(
+        self, parameters: Mapping[str, Array], field_inputs: Mapping[str, Array], n: int
+    ) -> tuple[Tensor, Tensor]:
+        """Input tensors: parameters ``(n,)`` and field inputs ``(n, *space)`` by name."""
+        shape = self.simulation.grid.shape
+        fields = np.empty((n, *shape, len(self.simulation.field_inputs)), np.float32)
+        for position, (name, declared) in enumerate(self.simulation.field_inputs.items()):
+            mean, std = self.moments[declared.initial_of or name]
+            fields[..., position] = (np.asarray(field_inputs[name]) - mean) / std
+        scalars = np.empty((n, len(self.simulation.parameters)), np.float32)
+        for position, (name, parameter) in enumerate(self.simulation.parameters.items()):
+            low, high = parameter.sampling
+            value = np.asarray(parameters[name], np.float64)
+            if parameter.scale == "log":
+                low, high, value = np.log(low), np.log(high), np.log(value)
+            width = (high - low) or 1.0
+            scalars[:, position] = 2 * (value - low) / width - 1
+        return torch.from_numpy(fields), torch.from_numpy(scalars)
+
+    def decode(
+        self, fields: Tensor, scalars: Tensor, field_inputs: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Physical arrays ``(n, time, *space, *component)`` of a network's output."""
+        grid = self.simulation.grid
+        decoded: dict[str, Array] = {}
+        for output in self.outputs:
+            tensor = fields if output.spatial else scalars
+            values = tensor[..., output.channels].numpy() * output.std + output.mean
+            declared = self.simulation.fields[output.name]
+            space = grid.shape if output.spatial else ()
+            frames = self.simulation.times.size - self.first_frame[output.name]
+            values = values.reshape(-1, *space, frames, *(grid.ndim,) * declared.order)
+            values = np.moveaxis(values, 1 + len(space), 1)
+            decoded[output.name] = values
+        for name, declared_input in self.simulation.field_inputs.items():
+            initial = declared_input.initial_of
+            if initial is not None:
+                first = np.asarray(field_inputs[name], np.float32)[:, None]
+                decoded[initial] = np.concatenate([first, decoded[initial]], axis=1)
+        return decoded
+
+    def to_json(self) -> dict[str, Any]:
+        return {"moments": dict(self.moments), "ranges": dict(self.ranges)}
