@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import sys
 import time
 import warnings
@@ -11,8 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -65,12 +67,13 @@ class _ShardPlan:
         return folder / "records" / f"{self.name}.json"
 
     def is_complete(self, folder: Path) -> bool:
-        """Whether both files are there; the record is published last."""
-        data, record = self.data_path(folder), self.record_path(folder)
-        if not (data.is_file() and record.is_file()):
+        """Whether both files are there and whole; the record is published last."""
+        try:
+            written = json.loads(self.record_path(folder).read_text(encoding="utf-8"))
+            size = self.data_path(folder).stat().st_size
+            return written["planned"] == list(self.indices) and written["bytes"] == size
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return False
-        written = json.loads(record.read_text(encoding="utf-8"))
-        return written["planned"] == list(self.indices) and written["bytes"] == data.stat().st_size
 
 
 def generate(
@@ -115,7 +118,7 @@ def generate(
     if len(splits) != 3 or min(splits) < 0 or not np.isclose(sum(splits), 1.0):
         raise InvalidInput(f"splits={tuple(splits)}: must be three fractions that add up to 1")
 
-    manifest = _describe(folder, simulation, n, seed, splits)
+    manifest = _describe(folder, simulation, int(n), int(seed), splits)
     remove_abandoned(folder)
     plans = list(_plan(manifest))
     waiting = [plan for plan in plans if not plan.is_complete(folder)]
@@ -146,9 +149,9 @@ def _describe(
         "format_version": layout.FORMAT_VERSION,
         "system": type(simulation).__name__,
         "settings": simulation.settings,
-        "seed": int(seed),
+        "seed": seed,
         "splits": [float(fraction) for fraction in splits],
-        "n": int(n),
+        "n": n,
         "samples_per_shard": min(
             affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
         ),
@@ -167,13 +170,21 @@ def _describe(
         if existing["n"] > n:
             raise DatasetError(f"n={n}: {folder} already holds {existing['n']} trajectories")
         manifest["samples_per_shard"] = existing["samples_per_shard"]
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder}: is a file; choose another folder")
+    elif folder.exists() and any(not _is_abandoned_manifest(p) for p in folder.iterdir()):
         raise DatasetError(f"{folder}: is not empty and not a dataset; choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Before anything else: a run killed from here on leaves a dataset that can be continued
+    publish_text(path, json.dumps(manifest, indent=2) + "\n")
     for split in SPLITS:
         (folder / "data" / split).mkdir(parents=True, exist_ok=True)
     (folder / "records").mkdir(exist_ok=True)
-    publish_text(path, json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def _is_abandoned_manifest(path: Path) -> bool:
+    return path.name.startswith(".dataset.json.") and path.name.endswith(".tmp")
 
 
 def _plan(manifest: dict[str, Any]) -> Iterator[_ShardPlan]:
@@ -196,17 +207,20 @@ def _run_all(
     if not plans:
         return
     simulation.warm_up()  # once, before several workers compile the same kernels side by side
-    if _lives_in_a_notebook(simulation):
+    if _is_out_of_reach(simulation):
         warnings.warn(
-            f"{type(simulation).__name__} is defined in this session, where worker processes "
-            "cannot find it: generating in one process. Put it in a module to use several.",
+            f"{type(simulation).__name__} is defined in this session or in a function, where "
+            "worker processes cannot find it: generating in one process. Put it in a module to use "
+            "several.",
             stacklevel=3,
         )
         for plan in plans:
             _produce(simulation, folder, plan, seed)
             yield plan
         return
-    pool = ProcessPoolExecutor(min(workers, len(plans)), get_context("spawn"), simulation.warm_up)
+    pool = ProcessPoolExecutor(
+        min(workers, len(plans)), get_context("spawn"), _start_worker, (simulation,)
+    )
     try:
         yield from _submit_all(pool, simulation, folder, plans, seed, 2 * workers)
     except BrokenProcessPool:
@@ -228,10 +242,10 @@ def _submit_all(
 ) -> Iterator[_ShardPlan]:
     running: dict[Future[None], _ShardPlan] = {}
     remaining = iter(plans)
-    importable = type(simulation).__module__ != "__main__"
+    hide_main = not _refers_to_main(simulation)
     while True:
         for plan in remaining:
-            with _worker_environment(hide_main=importable):
+            with _worker_environment(hide_main=hide_main):
                 running[executor.submit(_produce, simulation, folder, plan, seed)] = plan
             if len(running) >= in_flight:
                 break
@@ -241,6 +255,19 @@ def _submit_all(
         for future in done:
             future.result()
             yield running.pop(future)
+
+
+def _start_worker(simulation: Simulation) -> None:
+    """Load the kernels, and end when the parent does: a killed one says no goodbye."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    simulation.warm_up()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # at any point: what is half written was not published
 
 
 def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) -> None:
@@ -310,9 +337,19 @@ def _summarise(folder: Path, plans: Sequence[_ShardPlan]) -> None:
     publish_text(folder / "failures.jsonl", lines)
 
 
-def _lives_in_a_notebook(simulation: Simulation) -> bool:
-    main = sys.modules["__main__"]
-    return type(simulation).__module__ == "__main__" and not hasattr(main, "__file__")
+def _refers_to_main(simulation: Simulation) -> bool:
+    """Whether a worker needs the main module to rebuild it: a pickle names the modules it takes."""
+    return b"__main__" in pickle.dumps(simulation)
+
+
+def _is_out_of_reach(simulation: Simulation) -> bool:
+    """Whether no worker can rebuild it: a part is defined in a notebook or inside a function."""
+    try:
+        refers_to_main = _refers_to_main(simulation)
+    except (AttributeError, pickle.PicklingError):
+        return True
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    return refers_to_main and (script is None or not Path(script).is_file())
 
 
 @contextmanager
@@ -322,6 +359,9 @@ def _worker_environment(*, hide_main: bool) -> Iterator[None]:
     A spawned process imports the main module of its parent, to find what is defined there. Scripts
     without the ``if __name__ == "__main__"`` guard would start over. Nothing of ours is defined
     there, so it is hidden while the workers start.
+
+    Args:
+        hide_main: whether the workers can do without the main module.
     """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)

@@ -71,13 +71,17 @@ class Axis:
 
     def interpolation_matrix(self, points: Array) -> Array:
         """Matrix ``(len(points), n)`` that evaluates this axis's interpolant at ``points``."""
-        if self.points.shape == points.shape and np.allclose(self.points, points, atol=1e-12):
+        length = self.bounds[1] - self.bounds[0]
+        if self.points.shape == points.shape and np.allclose(
+            self.points, points, rtol=0.0, atol=1e-12 * length
+        ):
             return np.eye(points.size)
         identity = np.eye(self.points.size)
         if self.interpolation == "fourier":
-            return _fourier_matrix(self.points, self.bounds[1] - self.bounds[0], points)
+            return _fourier_matrix(self.points, length, points)
         if self.interpolation == "polynomial":
-            return BarycentricInterpolator(self.points, identity)(points)
+            weights = _barycentric_weights(self.points)
+            return BarycentricInterpolator(self.points, identity, wi=weights)(points)
         degree = min(3, self.points.size - 1)
         return make_interp_spline(self.points, identity, k=degree)(points)
 
@@ -90,10 +94,19 @@ class Axis:
         return np.maximum(upper - lower, 0.0) / (theirs[1] - theirs[0])
 
 
+def _barycentric_weights(points: Array) -> Array:
+    """``Π_(k≠j) 1/(x_j − x_k)`` up to a factor; SciPy's own vary by rounding from call to call."""
+    difference = points[:, None] - points[None, :] + np.eye(points.size)
+    size = -np.log(np.abs(difference)).sum(axis=1)
+    return np.sign(difference).prod(axis=1) * np.exp(size - size.max())
+
+
 def _fourier_matrix(points: Array, length: float, targets: Array) -> Array:
     """Trigonometric interpolation from equidistant points: rows are Dirichlet kernels."""
     n = points.size
-    phase = np.pi * (targets[:, None] - points[None, :]) / length
+    distance = (targets[:, None] - points[None, :]) / length
+    # To the nearest image: beside a multiple of π, sin(nφ)/sin(φ) would lose all digits
+    phase = np.pi * (distance - np.round(distance))
     sine = np.sin(phase)
     coincide = np.abs(sine) < 1e-13
     divisor = np.where(coincide, 1.0, np.tan(phase) if n % 2 == 0 else sine)

@@ -5,6 +5,7 @@ the generator alone and describes the same function on every grid: refining the 
 changes none of those that the coarser one had.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cache
@@ -31,6 +32,8 @@ class Distribution(ABC):
         for name, value in arguments.items():
             if isinstance(value, Distribution):
                 arguments[name] = value.to_json()
+            elif isinstance(value, np.generic):
+                arguments[name] = value.item()
         return {"distribution": type(self).__name__, **arguments}
 
 
@@ -38,17 +41,28 @@ def distribution_from_json(description: dict[str, Any]) -> Distribution:
     """Rebuild a distribution from `Distribution.to_json`.
 
     Raises:
-        ValueError: the named distribution does not exist.
+        ValueError: there is no such distribution, or no such argument of it.
     """
     arguments = dict(description)
     name = arguments.pop("distribution", None)
-    known = {cls.__name__: cls for cls in Distribution.__subclasses__()}
-    if name not in known:
+    known: dict[str, type[Distribution]] = {}
+    waiting = Distribution.__subclasses__()
+    while waiting:
+        cls = waiting.pop()
+        known[cls.__name__] = cls
+        waiting.extend(cls.__subclasses__())
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"distribution={name!r}: must be one of {sorted(known)}")
+    expected = [f.name for f in fields(known[name])]
     for key, value in arguments.items():
+        if key not in expected:
+            raise ValueError(f"{key}: {name} has no such argument; it has {expected}")
         if isinstance(value, dict):
             arguments[key] = distribution_from_json(value)
-    return known[name](**arguments)
+    try:
+        return known[name](**arguments)
+    except TypeError as error:  # one is missing
+        raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,12 @@ class GaussianRandomField(Distribution):
     tau: float = 5.0
     scale: float = 25.0
 
+    def __post_init__(self) -> None:
+        for name, value in (("alpha", self.alpha), ("tau", self.tau), ("scale", self.scale)):
+            is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not is_number or not 0.0 <= value < math.inf:
+                raise ValueError(f"{name}={value!r}: must be a number in [0, inf)")
+
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         squared = np.zeros(grid.shape)
         for position, axis in enumerate(grid.axes):
@@ -80,11 +100,13 @@ class GaussianRandomField(Distribution):
             shape = [1] * grid.ndim
             shape[position] = n
             squared = squared + ((np.pi * k / length) ** 2).reshape(shape)
+        squared.flat[0] = 1.0  # of the constant mode, which is left out even if tau is 0
         deviation = self.scale * (squared + self.tau**2) ** (-self.alpha / 2)
         deviation.flat[0] = 0.0
-        noise = np.empty(grid.shape)
-        noise.flat[_shell_order(grid.shape, grid.periodic)] = rng.standard_normal(noise.size)
-        coefficients: Array = deviation * noise
+        # A generator of its own, so that what is drawn next does not depend on the grid either
+        own = np.random.default_rng(rng.integers(2**63))
+        order = _shell_order(grid.shape, grid.periodic)
+        coefficients: Array = deviation * own.standard_normal(order.max() + 1)[order]
         for position, axis in enumerate(grid.axes):
             evaluate = _hartley if axis.is_periodic else _cosine
             coefficients = evaluate(coefficients, position)
@@ -111,7 +133,11 @@ def _signed_modes(n: int) -> NDArray[np.int64]:
 
 @cache
 def _shell_order(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> NDArray[np.int64]:
-    """Flat positions of the modes, long waves first, so that a finer grid only appends modes."""
+    """Position of each mode of the grid among all modes of all grids, long waves first.
+
+    Modes are counted in shells, surfaces of ever larger cubes, so that the position of a mode does
+    not depend on how many there are along any axis.
+    """
     ranks = []
     for n, is_periodic in zip(shape, periodic, strict=True):
         if is_periodic:
@@ -121,7 +147,13 @@ def _shell_order(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> NDArray[
             ranks.append(np.arange(n))
     mesh = np.meshgrid(*ranks, indexing="ij")
     shell = np.max(mesh, axis=0)
-    return np.lexsort([m.ravel() for m in (*mesh, shell)])
+    # Row-major position in the cube of this shell, less the modes before it in the cube inside
+    position = shell ** len(shape)
+    is_inside = np.ones(shape, dtype=bool)
+    for power, rank in reversed(list(enumerate(mesh))):
+        position += rank * (shell + 1) ** power - is_inside * rank * shell**power
+        is_inside &= rank < shell
+    return position
 
 
 def _hartley(coefficients: Array, axis: int) -> Array:

@@ -89,20 +89,24 @@ class Parameter:
         """The value as a float, or `InvalidInput`."""
         low, high = self.admissible
         allowed = f"{self.description} must lie in [{low:g}, {high:g}] {self.unit}"
+        if isinstance(value, (bool, np.bool_, str, bytes)):  # float() would take them
+            raise InvalidInput(f"{name}={value!r}: {allowed}")
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InvalidInput(f"{name}={value!r}: {allowed}") from None
-        if not low <= number <= high:  # also refuses NaN
-            raise InvalidInput(f"{name}={number:g}: {allowed}")
+        if not (low <= number <= high and math.isfinite(number)):
+            raise InvalidInput(f"{name}={number!r}: {allowed}")
         return number
 
     def quantile(self, probability: float) -> float:
         """The value below which a default draw falls with the given probability."""
         low, high = self.sampling
         if self.scale == "log":
-            return math.exp(math.log(low) + probability * (math.log(high) - math.log(low)))
-        return low + probability * (high - low)
+            value = math.exp(math.log(low) + probability * (math.log(high) - math.log(low)))
+        else:
+            value = low + probability * (high - low)
+        return min(max(value, low), high)  # rounding may lead out of the range
 
 
 @dataclass(frozen=True)
@@ -126,14 +130,21 @@ class FieldInput:
     initial_of: str | None = None
     piecewise_constant: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.distribution, Distribution):
+            raise InvalidInput(f"{self.distribution!r}: {self.description} needs a distribution")
+
     def check(self, name: str, value: ArrayLike, grid: Grid) -> Array:
         """The values as a contiguous float64 array, or `InvalidInput`."""
         low, high = self.admissible
         expected = " x ".join(map(str, grid.shape))
         try:
-            array = np.ascontiguousarray(value, dtype=np.float64)
+            array = np.asarray(value)
         except (TypeError, ValueError):
-            raise InvalidInput(f"{name}: {self.description} must be {expected} numbers") from None
+            array = np.empty((), dtype=object)
+        if array.dtype.kind not in "biuf":  # a cast would take text, and drop imaginary parts
+            raise InvalidInput(f"{name}: {self.description} must be {expected} real numbers")
+        array = np.ascontiguousarray(array, dtype=np.float64)
         if array.shape != grid.shape:
             raise InvalidInput(
                 f"{name} has shape {array.shape}: {self.description} must have shape {grid.shape}"
@@ -173,9 +184,10 @@ def check_setting(
 ) -> None:
     """Refuse a setting outside its range: for ``__post_init__`` of a simulation."""
     kind = "an integer" if integer else "a number"
-    is_number = isinstance(value, (int, np.integer) if integer else (int, float, np.number))
+    numbers = (int, np.integer) if integer else (int, float, np.integer, np.floating)
+    is_number = isinstance(value, numbers)
     if not is_number or isinstance(value, bool) or not low <= value <= high:
-        raise InvalidInput(f"{name}={value!r}: must be {kind} in [{low:g}, {high:g}]")
+        raise InvalidInput(f"{name}={value!r}: must be {kind} in [{low:.10g}, {high:.10g}]")
 
 
 def package_version() -> str:
@@ -266,7 +278,11 @@ class Simulation(ABC):
         described = {}
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)
-            described[setting.name] = value.to_json() if isinstance(value, Distribution) else value
+            if isinstance(value, Distribution):
+                value = value.to_json()
+            elif isinstance(value, np.generic):
+                value = value.item()
+            described[setting.name] = value
         return described
 
     @classmethod
@@ -276,12 +292,15 @@ class Simulation(ABC):
         for name in settings:
             if name not in known:
                 raise InvalidInput(f"{name}: {cls.__name__} has no such setting; it has {known}")
-        arguments = {
-            name: distribution_from_json(value)
-            if isinstance(value, dict) and "distribution" in value
-            else value
-            for name, value in settings.items()
-        }
+        arguments = dict(settings)
+        for name, value in settings.items():
+            if isinstance(value, dict):
+                try:
+                    arguments[name] = distribution_from_json(value)
+                except ValueError as error:
+                    raise InvalidInput(f"{name}: {error}") from None
+            elif isinstance(value, list):  # JSON knows no tuples
+                arguments[name] = tuple(value)
         return cls(**arguments)
 
     def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
@@ -326,13 +345,19 @@ class Simulation(ABC):
         return self.sample(np.random.default_rng(int(seed))) | checked, int(seed)
 
     def run(self, inputs: Inputs) -> Solution:
-        """`solve`, and a refusal of any result that is not finite."""
+        """`solve`, and a refusal of any result that is not finite or not what is declared."""
         solution = self.solve(inputs)
+        found = {name: values.shape for name, values in solution.items()}
+        declared = {n: (self.times.size, *f.shape(self.grid)) for n, f in self.fields.items()}
+        if found != declared:
+            raise TypeError(f"{type(self).__name__}.solve returned {found}, declared {declared}")
         for name, values in solution.items():
-            finite = np.isfinite(values.reshape(self.times.size, -1)).all(axis=1)
+            # A blow-up that float64 still holds would be infinite on disk
+            size = np.abs(values.reshape(self.times.size, -1))
+            finite = (size <= np.finfo(np.float32).max).all(axis=1)
             if not finite.all():
                 first = float(self.times[np.argmin(finite)])
-                raise SimulationDiverged(first, f"{name} is not finite")
+                raise SimulationDiverged(first, f"{name} is not finite in float32")
         return solution
 
     def __call__(self, *, seed: int | None = None, **inputs: Any) -> xarray.Dataset:

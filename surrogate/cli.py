@@ -198,7 +198,9 @@ def compare(
     if as_json:
         _print_json(comparison.to_json())
     else:
-        typer.echo(comparison.table())
+        from rich.console import Console
+
+        Console().print(comparison.table())
         typer.echo(comparison.verdict)
 
 
@@ -270,11 +272,18 @@ def _parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def _parse_inputs(assignments: Iterable[str]) -> dict[str, Any]:
+    """Numbers as such and fields from files; what is neither is for the simulation to refuse."""
     import numpy as np
 
     parsed: dict[str, Any] = {}
     for name, value in _pairs(assignments):
-        parsed[name] = np.load(value, allow_pickle=False) if value.endswith(".npy") else value
+        if value.endswith(".npy"):
+            parsed[name] = np.load(value, allow_pickle=False)
+            continue
+        try:
+            parsed[name] = float(value)
+        except ValueError:
+            parsed[name] = value
     return parsed
 
 

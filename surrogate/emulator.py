@@ -64,7 +64,7 @@ class Surrogate:
         name = type(self.network).__name__
         count = sum(p.numel() for p in self.network.parameters())
         error = self.training.get("test_relative_l2", {})
-        shown = ", ".join(f"{key} {value:.2%}" for key, value in error.items())
+        shown = ", ".join(f"{key} {100 * value:.2g} %" for key, value in error.items())
         return f"Surrogate({type(self.simulation).__name__} by {name}, {count:,} weights" + (
             f"; test error {shown})" if shown else ")"
         )
@@ -190,7 +190,7 @@ class Surrogate:
         lines += ["|---|---|---|---|"]
         errors = self.training.get("test_relative_l2", {})
         for name, field in self.simulation.fields.items():
-            error = f"{errors[name]:.3%}" if name in errors else "not measured"
+            error = f"{100 * errors[name]:.2g} %" if name in errors else "not measured"
             lines.append(f"| `{name}` | {field.description} | {field.unit} | {error} |")
         lines += ["", "```python", "import surrogate", ""]
         lines += ['emulator = surrogate.load("path/to/this/folder")', "emulator(seed=0)", "```", ""]

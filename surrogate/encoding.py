@@ -103,6 +103,20 @@ class Encoding:
         return tuple(layout)
 
     @cached_property
+    def _affine(self) -> dict[bool, tuple[Tensor, Tensor]]:
+        """Mean and deviation of all channels together, of the fields and of the scalars."""
+        return {
+            spatial: tuple(
+                torch.as_tensor(np.concatenate([np.empty(0, np.float32), *moments]))
+                for moments in (
+                    [o.mean for o in self.outputs if o.spatial is spatial],
+                    [o.std for o in self.outputs if o.spatial is spatial],
+                )
+            )
+            for spatial in (True, False)
+        }
+
+    @cached_property
     def signature(self) -> Signature:
         """The sizes a network has to have."""
 
@@ -117,6 +131,9 @@ class Encoding:
             in_scalars=len(self.simulation.parameters),
             out_channels=channels(True),
             out_scalars=channels(False),
+            field_channels=tuple(
+                o.channels.stop - o.channels.start for o in self.outputs if o.spatial
+            ),
         )
 
     @cached_property
@@ -168,16 +185,20 @@ class Encoding:
     ) -> dict[str, Array]:
         """Physical arrays ``(n, time, *space, *component)`` of a network's output."""
         grid = self.simulation.grid
+        physical = {
+            spatial: torch.addcmul(mean, tensor, std).numpy()
+            for (spatial, (mean, std)), tensor in zip(
+                self._affine.items(), (fields, scalars), strict=True
+            )
+        }
         decoded: dict[str, Array] = {}
         for output in self.outputs:
-            tensor = fields if output.spatial else scalars
-            values = tensor[..., output.channels].numpy() * output.std + output.mean
+            values = physical[output.spatial][..., output.channels]
             declared = self.simulation.fields[output.name]
             space = grid.shape if output.spatial else ()
             frames = self.simulation.times.size - self.first_frame[output.name]
             values = values.reshape(-1, *space, frames, *(grid.ndim,) * declared.order)
-            values = np.moveaxis(values, 1 + len(space), 1)
-            decoded[output.name] = values
+            decoded[output.name] = np.moveaxis(values, 1 + len(space), 1)
         for name, declared_input in self.simulation.field_inputs.items():
             initial = declared_input.initial_of
             if initial is not None:

@@ -111,7 +111,8 @@ def train(
     valid_data = _Split(dataset, "valid", encoding, limit, device)
     if isinstance(network, Network):
         network.build(encoding.signature)
-        network.prepare(*train_data.everything()) if network.needs_data else None
+        if type(network).prepare is not Network.prepare:
+            network.prepare(*train_data.everything())
     network.to(device)
 
     run = _Run(network, encoding, plan, _identity(dataset, network, plan), device)
@@ -121,7 +122,7 @@ def train(
 
     emulator = Surrogate(dataset.simulation, network, encoding)
     emulator.training = {
-        "dataset": dataset.manifest,
+        "dataset": {**dataset.manifest, "path": str(dataset.path.resolve())},
         "recipe": asdict(plan),
         "epochs": len(run.history),
         "best_epoch": run.best_epoch,
@@ -263,8 +264,10 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.weights = self.encoding.weights.to(self.device)
+        self.trainable = [p for p in self.network.parameters() if p.requires_grad]
+        # An optimiser refuses to have nothing to do: networks fitted in closed form have no step
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
+            self.trainable or [torch.zeros(1, requires_grad=True)],
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
         )
@@ -283,6 +286,8 @@ class _Run:
     ) -> None:
         """Train until the budget is spent or patience is, then restore the best weights."""
         saved_at = time.perf_counter()
+        if not self.history:  # what `prepare` has found may not be improved upon
+            self.best_error = self._validate(valid_data)
         with tqdm(
             total=self.recipe.epochs,
             initial=len(self.history),
@@ -297,6 +302,7 @@ class _Run:
                     train=f"{latest['train']:.2e}",
                     valid=f"{latest['valid']:.2e}",
                     best=f"{self.best_error:.2e}",
+                    refresh=False,
                 )
                 bar.update()
                 if checkpoint and time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
@@ -309,7 +315,8 @@ class _Run:
     def _is_over(self) -> bool:
         patience = self.recipe.patience
         return (
-            self._progress(len(self.history)) >= 1.0
+            not self.trainable
+            or self._progress(len(self.history)) >= 1.0
             or (patience is not None and len(self.history) - self.best_epoch >= patience)
             or not all(math.isfinite(value) for h in self.history[-1:] for value in h.values())
         )

@@ -31,6 +31,12 @@ from simulations.simulation import Simulation, package_version
 SPLITS = ("train", "valid", "test")
 FORMAT_VERSION = 1
 
+# Dimensions of the axes of a vector and of a tensor; a name may not come twice in netCDF
+COMPONENTS = ("component", "component2")
+
+# Which axes a variable has, as The Well says it
+WELL_FLAGS = ("sample_varying", "time_varying", "dim_varying")
+
 # Readable by the HDF5 1.10 tools of today's clusters
 LIBRARY_VERSIONS = ("earliest", "v110")
 
@@ -117,9 +123,10 @@ def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, 
     for axis in simulation.grid.axes:
         points = axis.points.astype(np.float32)
         _scale(file, axis.name, points, axis.unit, f"{axis.name} coordinate", time_varying=False)
-    if any(field.order for field in simulation.fields.values()):
+    order = max(field.order for field in simulation.fields.values())
+    for component in COMPONENTS[:order]:
         components = np.arange(simulation.grid.ndim)
-        _scale(file, "component", components, "1", "vector component", time_varying=False)
+        _scale(file, component, components, "1", "vector component", time_varying=False)
 
 
 def _scale(
@@ -144,7 +151,7 @@ def _write_variables(file: h5py.File, simulation: Simulation, samples: Trajector
         file[name].attrs["dim_varying"] = [True] * len(space)
     for name, field in simulation.fields.items():
         dims = ("sample", "time", *(space if field.spatial else ()))
-        dims += ("component",) * field.order
+        dims += COMPONENTS[: field.order]
         attributes = {"units": field.unit, "long_name": field.description}
         _variable(file, name, samples.fields[name], dims, attributes)
         if field.spatial:
@@ -178,8 +185,9 @@ def _link_well_groups(file: h5py.File, simulation: Simulation) -> None:
     for name in ("time", *grid.names):
         dimensions[name] = file[name]
 
-    scalars = [*simulation.parameters, *(n for n, f in simulation.fields.items() if not f.spatial)]
-    members: dict[str, list[str]] = {"scalars": scalars}
+    # The Well has no place for a vector or tensor without space: that one is in the root only
+    series = [n for n, f in simulation.fields.items() if not f.spatial and not f.order]
+    members: dict[str, list[str]] = {"scalars": [*simulation.parameters, *series]}
     for order in range(3):
         members[f"t{order}_fields"] = [
             name for name, f in simulation.fields.items() if f.spatial and f.order == order

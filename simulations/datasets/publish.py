@@ -18,7 +18,7 @@ def published(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{owner}.tmp")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
+        with open(temporary, "rb+") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
@@ -37,19 +37,27 @@ def remove_abandoned(folder: Path) -> None:
     if os.name == "nt":  # there is no harmless way to ask there whether a process is alive
         return
     for temporary in folder.rglob(".*.tmp"):
-        host, _, process = temporary.name.removesuffix(".tmp").rpartition(".")
-        if host.endswith(socket.gethostname()) and not _is_alive(int(process)):
+        owner, _, process = temporary.name.removesuffix(".tmp").rpartition(".")
+        is_ours = owner.endswith(f".{socket.gethostname()}") and process.isdecimal()
+        if is_ours and not _is_alive(int(process)):
             temporary.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:
+    """Whether another process has this number and is not merely waiting to be buried."""
+    if process == os.getpid():  # of a predecessor: numbers repeat when a container restarts
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no such file system here, or the process has ended meanwhile
+        return True
+    return state != "Z"
 
 
 def _sync_folder(folder: Path) -> None:

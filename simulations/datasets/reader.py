@@ -1,7 +1,7 @@
 """Reading a dataset back: numpy arrays for training, xarray for everybody else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import xarray
 from simulations.datasets import layout
 from simulations.datasets.layout import Trajectories
 from simulations.simulation import Inputs, Simulation
+
+MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
 
 
 class DatasetError(ValueError):
@@ -36,12 +38,14 @@ class Dataset:
         try:
             self.manifest: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
             found = self.manifest["format_version"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{manifest}: not a dataset description ({error!r})") from None
         if found != layout.FORMAT_VERSION:
             raise DatasetError(
                 f"{manifest}: format version {found}; this package reads {layout.FORMAT_VERSION}"
             )
+        if missing := [key for key in MANIFEST_KEYS if key not in self.manifest]:
+            raise DatasetError(f"{manifest}: not a dataset description (lacks {missing})")
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {self.count(split)}" for split in layout.SPLITS)
@@ -70,7 +74,12 @@ class Dataset:
     def records(self, split: str | None = None) -> Iterator[dict[str, Any]]:
         """What was written down about each shard: wall times, checksums, failures."""
         for path in sorted((self.path / "records").glob(f"{split or ''}*.json")):
-            yield json.loads(path.read_text(encoding="utf-8"))
+            try:
+                yield json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise DatasetError(
+                    f"{path}: not a record of a shard ({error}); run generate again to repair it"
+                ) from None
 
     def count(self, split: str) -> int:
         """Number of trajectories on disk in a split."""
@@ -87,31 +96,56 @@ class Dataset:
         Raises:
             DatasetError: the split is empty, or a shard is missing or unreadable.
         """
-        shards = self.shards(split)
-        recorded = sum(1 for _ in self.records(split))
-        if not shards:
-            raise DatasetError(f"{self.path}: the {split} split has no trajectories")
-        if len(shards) != recorded:
-            raise DatasetError(
-                f"{self.path}: {len(shards)} of {recorded} {split} shards are there; "
-                "run generate again to complete them"
-            )
-        parts = []
-        for shard in shards:
-            try:
-                parts.append(layout.read_shard(shard, self.simulation))
-            except (OSError, KeyError) as error:
-                raise DatasetError(f"{shard}: not readable as a shard ({error})") from None
-        return Trajectories.join(parts)
+        return Trajectories.join(
+            list(self._each_shard(split, lambda path: layout.read_shard(path, self.simulation)))
+        )
 
     def inputs(self, index: int) -> Inputs:
         """The inputs of one draw at full precision, drawn again from its own seed."""
         return self.simulation.sample(sample_generator(self.seed, index))
 
     def to_xarray(self, split: str) -> xarray.Dataset:
-        """A split as one labelled dataset along ``sample``."""
-        opened = [xarray.open_dataset(path, engine="h5netcdf") for path in self.shards(split)]
-        return xarray.concat(opened, "sample", data_vars="minimal", coords="minimal", join="exact")
+        """A split as one labelled dataset along ``sample``, in memory.
+
+        Raises:
+            DatasetError: the split is empty, or a shard is missing or unreadable.
+        """
+        parts = list(self._each_shard(split, _open_and_load))
+        joined = xarray.concat(parts, "sample", data_vars="minimal", coords="minimal", join="exact")
+        joined.attrs["n_trajectories"] = joined.sizes["sample"]
+        for variable in joined.variables.values():
+            for flag in layout.WELL_FLAGS:  # booleans, which xarray could not write back
+                variable.attrs.pop(flag, None)
+        return joined
+
+    def _each_shard(self, split: str, read: Callable[[Path], Any]) -> Iterator[Any]:
+        shards = self.shards(split)
+        recorded = sum(1 for _ in self.records(split))
+        found = sum(self.count(each) for each in layout.SPLITS)
+        if found < len(self):
+            raise DatasetError(
+                f"{self.path}: holds {found} of {len(self)} trajectories; "
+                "run generate again to complete them"
+            )
+        if not shards and not recorded:
+            raise DatasetError(f"{self.path}: the {split} split has no trajectories")
+        if len(shards) != recorded:
+            raise DatasetError(
+                f"{self.path}: {len(shards)} of {recorded} {split} shards are there; "
+                "run generate again to complete them"
+            )
+        for shard in shards:
+            try:
+                yield read(shard)
+            except (OSError, KeyError) as error:
+                raise DatasetError(
+                    f"{shard}: not readable as a shard ({error}); run generate again to repair it"
+                ) from None
+
+
+def _open_and_load(path: Path) -> xarray.Dataset:
+    with xarray.open_dataset(path, engine="h5netcdf") as shard:
+        return shard.load()
 
 
 def sample_generator(seed: int, index: int) -> np.random.Generator:

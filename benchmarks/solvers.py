@@ -1,0 +1,198 @@
+"""Our solvers against others at equal error, in one process, on one core.
+
+Run in an environment that has the rivals (``requirements-rivals.txt``), on a machine as quiet as it
+gets:
+
+    python -m benchmarks.solvers
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ive
+
+from benchmarks import solvers_darcy
+from benchmarks.report import replace_section, table
+from benchmarks.timing import Timing, machine, pin_to_one_core, side_by_side
+from simulations.systems.burgers import Burgers
+
+Array = NDArray[np.float64]
+
+N, NU, T_END = 1024, 0.01, 1.0
+TARGET = 1e-6
+# An explicit scheme with this spacing is unstable above dx²/2ν = 4.8e-5
+PY_PDE_STEP = 4e-5
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A solver with the settings at which it just meets a target."""
+
+    code: str
+    method: str
+    points: int
+    steps: int | str
+    error: float
+    call: Callable[[], object]
+
+
+def grid(n: int) -> Array:
+    return np.arange(n) / n
+
+
+def initial(n: int) -> Array:
+    return np.sin(2 * np.pi * grid(n))
+
+
+def exact(x: Array) -> Array:
+    """Cole–Hopf solution at `T_END` from sin 2πx, by its Bessel series."""
+    z, m = 1 / (4 * np.pi * NU), np.arange(1, 200)
+    weights = 2 * ive(m, z) * np.exp(-NU * (2 * np.pi * m) ** 2 * T_END)
+    angles = 2 * np.pi * np.outer(x, m)
+    phi = ive(0, z) + np.cos(angles) @ weights
+    return 2 * NU * (np.sin(angles) @ (2 * np.pi * m * weights)) / phi
+
+
+def relative_error(u: Array, x: Array) -> float:
+    return float(np.linalg.norm(u - exact(x)) / np.linalg.norm(exact(x)))
+
+
+def ours(n: int, target: float) -> Contender:
+    """The loosest tolerance that meets the target.
+
+    The viscosity changes from call to call, as in a dataset: nothing is prepared in advance.
+    """
+    inputs, counter = {"u0": initial(n), "nu": NU}, itertools.count()
+    for tolerance in 10.0 ** -np.arange(2.0, 12.0, 0.1):
+        simulation = Burgers(n=n, t_end=T_END, n_times=2, tolerance=float(tolerance))
+        error = relative_error(simulation.solve(inputs)["u"][-1], grid(n))
+        if error <= target:
+            break
+
+    def call() -> object:
+        return simulation.solve(inputs | {"nu": NU * (1 + 1e-9 * next(counter))})
+
+    return Contender("physurrogate", "ETD5", n, "controlled", error, call)
+
+
+def exponax(sizes: Iterable[int], target: float) -> Contender:
+    """ETDRK4 on the first of the grids that meets the target, with the fewest steps that do.
+
+    Double precision, the loop over the steps compiled as one, coefficients prepared in advance. Its
+    schemes of lower order and its non-conservative form are slower at this error.
+    """
+    import exponax as ex
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def contender(n: int, steps: int) -> Contender:
+        stepper = ex.stepper.Burgers(
+            1, 1.0, n, T_END / steps, diffusivity=NU, conservative=True, order=4
+        )
+        march = jax.jit(ex.repeat(stepper, steps))
+        u0 = jax.numpy.asarray(initial(n))[None]
+        error = relative_error(np.asarray(march(u0))[0], grid(n))
+        call = lambda: march(u0).block_until_ready()  # noqa: E731
+        return Contender("exponax", "ETDRK4", n, steps, error, call)
+
+    too_few, enough = 8, 128
+    for n in sizes:
+        if contender(n, enough).error <= target:
+            break
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if contender(n, middle).error <= target:
+            enough = middle
+        else:
+            too_few = middle
+    return contender(n, enough)
+
+
+def py_pde(n: int) -> Contender:
+    """Second-order differences and the fastest of its steppers that is stable, compiled once."""
+    from pde import PDE, CartesianGrid, ScalarField
+    from pde.solvers import EulerSolver
+
+    mesh = CartesianGrid([[0, 1]], n, periodic=True)
+    x = mesh.axes_coords[0]
+    state = ScalarField(mesh, np.sin(2 * np.pi * x))
+    solver = EulerSolver(PDE({"u": f"-u * d_dx(u) + {NU} * laplace(u)"}), backend="numba")
+    march = solver.make_stepper(state.copy(), dt=PY_PDE_STEP)
+
+    def call() -> Array:
+        u = state.copy()
+        march(u, 0.0, T_END)
+        return u.data
+
+    error = relative_error(call(), x)
+    return Contender("py-pde", "explicit Euler", n, round(T_END / PY_PDE_STEP), error, call)
+
+
+def compared(contenders: list[Contender], timings: dict[str, Timing]) -> list[dict[str, object]]:
+    """A row each; the ratios are to the first of the contenders."""
+    reference = timings["0"]
+    return [
+        {
+            "code": contender.code,
+            "method": contender.method,
+            "points": contender.points,
+            "steps": contender.steps,
+            "relative error": f"{contender.error:.1e}",
+            "CPU ms": 1e3 * timing.cpu,
+            "wall ms": 1e3 * timing.wall,
+            "spread": f"{timing.spread:.0%}",
+            "clean samples": f"{timing.clean}/{timing.samples}",
+            "CPU time over first": timing.cpu / reference.cpu,
+            "wall time over first": timing.wall / reference.wall,
+        }
+        for contender, timing in zip(contenders, timings.values(), strict=True)
+    ]
+
+
+def rows() -> list[dict[str, object]]:
+    """Burgers from sin 2πx, ν = 0.01, at t = 1."""
+    rival = py_pde(N)
+    contenders = [
+        ours(N, TARGET),
+        exponax([N], TARGET),
+        exponax(range(128, N, 32), TARGET),
+        rival,
+        ours(N, rival.error),
+    ]
+    calls = {str(i): contender.call for i, contender in enumerate(contenders)}
+    return compared(contenders, side_by_side(calls))
+
+
+def main() -> None:
+    pin_to_one_core()
+    here = machine("physurrogate", "numba", "rocket-fft", "exponax", "jax", "py-pde", "pyamg")
+    text = f"""## Solvers
+
+Side by side in one process pinned to one core; medians of samples that other processes left alone,
+if there were three of them. Machine: {here}.
+
+### Burgers
+
+u₀ = sin 2πx, ν = {NU}, periodic, t = {T_END:g}; L2 error relative to the Cole–Hopf solution. Each
+code takes the cheapest settings with an error of at most {TARGET:g} on {N} points; exponax also on
+the fewest points that reach it. py-pde is of second order and stops at the error shown; the last
+row is ours at that error. exponax runs in double precision as one compiled loop, XLA confined to
+one thread, coefficients of its steps prepared in advance; py-pde with its stepper compiled in
+advance. Ours gets another viscosity in every call and computes its coefficients anew.
+
+{table(rows())}
+
+### Darcy
+
+{table(solvers_darcy.rows())}
+"""
+    print(text)
+    replace_section("solvers", text)
+
+
+if __name__ == "__main__":
+    main()

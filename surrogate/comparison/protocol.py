@@ -1,0 +1,479 @@
+"""How a surrogate is compared: who answers what, against which truth, timed how."""
+
+import importlib.metadata
+import math
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from simulations.datasets import Dataset, DatasetError
+from simulations.simulation import (
+    Array,
+    Inputs,
+    InvalidInput,
+    Simulation,
+    SimulationDiverged,
+    Solution,
+    check_setting,
+    package_version,
+)
+from surrogate.comparison import held_out, wording
+from surrogate.comparison.reference import (
+    Reference,
+    doubles,
+    interpolation_error,
+    mean_error,
+    own_error,
+    refined,
+    solution_errors,
+    solve_or_none,
+)
+from surrogate.comparison.result import Comparison, Contender, Example
+from surrogate.comparison.rivals import trivial_rivals
+from surrogate.comparison.timing import Stopwatch, one_thread
+from surrogate.emulator import OutOfDomainWarning, Surrogate
+
+# Inputs on which the reference's own error is estimated
+PILOTS = 3
+# Arrays of a timed batch stay below this
+BATCH_BYTES = 2**27
+BATCH_REPEATS = 5
+
+
+def compare(
+    simulation: Simulation,
+    emulator: Surrogate,
+    *,
+    n: int = 16,
+    seed: int = 0,
+    inputs: Literal["fresh", "test"] | Sequence[Inputs] = "fresh",
+    dataset: Dataset | str | Path | None = None,
+    batch_size: int = 64,
+    clock: Callable[[], float] = time.process_time,
+    progress: bool = True,
+) -> Comparison:
+    """Measure a surrogate against its simulation, that one's cheaper versions and trivial rivals.
+
+    Errors are relative L2 over space and time on the grid of ``simulation``, against a reference
+    of at least twice its resolution. Times are processor seconds on one thread after a warm-up;
+    everybody answers the same inputs in turn.
+
+    Args:
+        simulation: what the surrogate has learnt, with the same settings.
+        emulator: the surrogate.
+        n: held-out inputs.
+        seed: of fresh inputs.
+        inputs: ``"fresh"`` draws from random numbers that no dataset uses, ``"test"`` takes the
+            test split of ``dataset``; or the inputs themselves, of which ``n`` are not counted.
+        dataset: the training data, needed for trivial rivals. By default where the surrogate's
+            record says they are.
+        batch_size: samples in a large batch.
+        clock: seconds; see `Stopwatch`.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        InvalidInput: the surrogate has learnt another problem, or an argument is out of range.
+        DataLeak: held-out inputs are among the training data.
+        DatasetError: the dataset is not the one the surrogate was trained on.
+        SimulationDiverged: the reference failed on every input.
+    """
+    check_setting("n", n, 1, 1e6, integer=True)
+    check_setting("seed", seed, 0, integer=True)
+    check_setting("batch_size", batch_size, 1, 1e6, integer=True)
+    if simulation.settings != emulator.simulation.settings or type(simulation) is not type(
+        emulator.simulation
+    ):
+        raise InvalidInput(f"emulator: has learnt {emulator.simulation}, not {simulation}")
+    dataset = _training_data(emulator, dataset)
+    cases, origin = _held_out_inputs(simulation, inputs, n, seed, dataset)
+    cautions = _check_leaks(cases, emulator, dataset)
+    stopwatch = Stopwatch(clock)
+    ladder = [simulation, *simulation.coarsened()]
+    names = _names(ladder)
+    rungs = [_Solver(name, simulation, s) for name, s in zip(names, ladder, strict=True)]
+    model = _Predictor("surrogate", "surrogate", emulator)
+
+    with (
+        one_thread(),
+        warnings.catch_warnings(),
+        tqdm(total=2 * len(cases), desc="compare", unit="run", disable=not progress) as bar,
+    ):
+        # Held-out inputs are drawn from the same distribution, if not all within its sample
+        warnings.simplefilter("ignore", OutOfDomainWarning)
+        trivial = []
+        if dataset is not None:
+            rivals = trivial_rivals(dataset)
+            trivial = [_Predictor(name, "trivial", rival) for name, rival in rivals.items()]
+        everybody: list[_Answerer] = [model, *trivial, *rungs]
+        reference, truths = _reference(simulation, cases, everybody, bar)
+        failed = sum(truth is None for truth in truths)
+        if failed:
+            cautions.append(
+                f"The reference diverged on {failed} of {len(cases)} inputs, which are left out."
+            )
+        solved = [(c, t) for c, t in zip(cases, truths, strict=True) if t is not None]
+        tallies = [_Tally() for _ in everybody]
+        for case, truth in solved:
+            # In turn, so that a disturbance of the machine meets everybody
+            for answerer, tally in zip(everybody, tallies, strict=True):
+                tally.add(*_timed_errors(simulation, answerer, case, truth, stopwatch))
+            bar.update()
+        batch_size = _affordable_batch(simulation, batch_size)
+        batch_seconds = [
+            _batch_seconds(answerer, cases, batch_size, stopwatch)
+            if isinstance(answerer, _Predictor)
+            else None
+            for answerer in everybody
+        ]
+
+    contenders = [
+        Contender(answerer.name, answerer.kind, tally.errors(), tally.median(), batch)
+        for answerer, tally, batch in zip(everybody, tallies, batch_seconds, strict=True)
+    ]
+    if complaint := stopwatch.complaint():
+        cautions.append(complaint)
+    return Comparison(
+        system=type(simulation).__name__,
+        settings=simulation.settings,
+        inputs={"origin": origin, "parameters": [_parameters(simulation, c) for c, _ in solved]},
+        ladder=tuple(contenders[1 + len(trivial) :]),
+        surrogate=contenders[0],
+        trivial=tuple(contenders[1 : 1 + len(trivial)]),
+        reference=reference,
+        batch_size=batch_size,
+        training=_training_record(emulator),
+        machine=_machine(clock),
+        cautions=tuple(cautions),
+        examples=_examples(simulation, model, contenders[0], solved),
+    )
+
+
+class _Answerer(Protocol):
+    """Somebody who takes inputs; only `run` is timed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> Literal["solver", "surrogate", "trivial"]: ...
+
+    def prepare(self, inputs: Inputs) -> Any: ...
+
+    def run(self, prepared: Any) -> Any: ...
+
+    def finish(self, answer: Any) -> Mapping[str, Array]: ...
+
+
+@dataclass(frozen=True)
+class _Solver:
+    name: str
+    simulation: Simulation
+    version: Simulation
+    kind: Literal["solver"] = "solver"
+
+    def prepare(self, inputs: Inputs) -> Inputs:
+        return self.simulation.transfer_inputs(inputs, self.version)
+
+    def run(self, prepared: Inputs) -> Solution:
+        return self.version.run(prepared)
+
+    def finish(self, answer: Solution) -> Solution:
+        return self.version.transfer_solution(answer, self.simulation)
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    name: str
+    kind: Literal["surrogate", "trivial"]
+    emulator: Surrogate
+
+    def prepare(self, inputs: Inputs) -> dict[str, Array]:
+        return {name: np.asarray(value)[None] for name, value in inputs.items()}
+
+    def run(self, prepared: dict[str, Array]) -> dict[str, Array]:
+        return self.emulator.predict(**prepared)
+
+    def finish(self, answer: dict[str, Array]) -> dict[str, Array]:
+        return {name: values[0] for name, values in answer.items()}
+
+
+@dataclass
+class _Tally:
+    """The measurements of one contender, input by input."""
+
+    of_inputs: list[dict[str, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, errors: dict[str, float], seconds: float) -> None:
+        self.of_inputs.append(errors)
+        self.seconds.append(seconds)
+
+    def errors(self) -> dict[str, tuple[float, ...]]:
+        return {name: tuple(e[name] for e in self.of_inputs) for name in self.of_inputs[0]}
+
+    def median(self) -> float:
+        finite = [s for s in self.seconds if not math.isnan(s)]
+        return float(np.median(finite)) if finite else math.nan
+
+
+def _timed_errors(
+    simulation: Simulation,
+    answerer: _Answerer,
+    inputs: Inputs,
+    truth: Solution,
+    stopwatch: Stopwatch,
+) -> tuple[dict[str, float], float]:
+    prepared = answerer.prepare(inputs)
+    try:
+        answer, seconds = stopwatch.time(lambda: answerer.run(prepared))
+    except SimulationDiverged:
+        return dict.fromkeys(truth, math.nan), math.nan
+    return solution_errors(simulation, answerer.finish(answer), truth), seconds
+
+
+def _batch_seconds(
+    predictor: _Predictor, cases: Sequence[Inputs], size: int, stopwatch: Stopwatch
+) -> float:
+    """Median time of one sample in a batch of copies of the inputs."""
+    chosen = [cases[i % len(cases)] for i in range(size)]
+    batch = {name: np.stack([np.asarray(case[name]) for case in chosen]) for name in chosen[0]}
+    predictor.run(batch)
+    seconds = [stopwatch.time(lambda: predictor.run(batch))[1] for _ in range(BATCH_REPEATS)]
+    return float(np.median(seconds)) / size
+
+
+def _affordable_batch(simulation: Simulation, wanted: int) -> int:
+    frame = sum(int(np.prod(f.shape(simulation.grid))) for f in simulation.fields.values())
+    return max(1, min(wanted, BATCH_BYTES // (4 * frame * simulation.times.size)))
+
+
+def _reference(
+    simulation: Simulation, cases: Sequence[Inputs], everybody: Sequence[_Answerer], bar: Any
+) -> tuple[Reference, list[Solution | None]]:
+    """Solve all cases with a version fine enough to judge the errors that matter.
+
+    That is the refined simulation or, if its own error is not small enough, that one refined again.
+    Everybody answers a few cases on the way and is warm afterwards.
+
+    Raises:
+        SimulationDiverged: it failed on every input.
+    """
+    pilots = cases[:PILOTS]
+    coarse: list[Solution | None] = [None] * len(pilots)
+    with suppress(InvalidInput):
+        half = simulation.rescaled(0.5)
+        coarse = [solve_or_none(simulation, half, case) for case in pilots]
+    middle = [solve_or_none(simulation, simulation, case) for case in pilots]
+    version = refined(simulation)
+    if not doubles(version, simulation):
+        coarse = [None] * len(pilots)
+    reference, truths = _solve_reference(simulation, version, cases, coarse, middle, bar)
+    if reference.resolves <= _smallest_error(simulation, pilots, truths, everybody):
+        return reference, truths
+    with suppress(InvalidInput, SimulationDiverged):
+        finer = refined(version)
+        if not doubles(finer, version):
+            middle = [None] * len(pilots)
+        bar.total += len(cases)
+        return _solve_reference(simulation, finer, cases, middle, truths[:PILOTS], bar)
+    return reference, truths
+
+
+def _solve_reference(
+    simulation: Simulation,
+    version: Simulation,
+    cases: Sequence[Inputs],
+    coarse: Sequence[Solution | None],
+    middle: Sequence[Solution | None],
+    bar: Any,
+) -> tuple[Reference, list[Solution | None]]:
+    """Solve all cases with one version, and tell its error from that of two coarser ones."""
+    truths: list[Solution | None] = []
+    native: list[Solution] = []
+    for case in cases:
+        try:
+            solution = version.run(simulation.transfer_inputs(case, version))
+        except SimulationDiverged as diverged:
+            last = diverged
+            truths.append(None)
+        else:
+            truths.append(version.transfer_solution(solution, simulation))
+            if len(native) < PILOTS:
+                native.append(solution)
+        bar.update()
+    if not native:
+        raise SimulationDiverged(last.time, f"the reference {version}: {last.reason}")
+    error, order = own_error(simulation, coarse, middle, truths[:PILOTS])
+    moved = interpolation_error(simulation, version, native)
+    return Reference(version.settings, error, moved, order), truths
+
+
+def _smallest_error(
+    simulation: Simulation,
+    pilots: Sequence[Inputs],
+    truths: Sequence[Solution | None],
+    everybody: Sequence[_Answerer],
+) -> float:
+    """The smaller one of the surrogate's error and that of the solver next below it."""
+    errors: dict[str, list[float]] = {"surrogate": [], "solver": []}
+    for answerer in everybody:
+        of_pilots = []
+        for case, truth in zip(pilots, truths, strict=False):
+            try:
+                answer = answerer.finish(answerer.run(answerer.prepare(case)))
+            except SimulationDiverged:
+                of_pilots.append(math.nan)
+                continue
+            if truth is not None:
+                of_pilots.append(mean_error(solution_errors(simulation, answer, truth)))
+        errors.setdefault(answerer.kind, []).append(float(np.mean(of_pilots or [math.nan])))
+    [ours] = errors["surrogate"]
+    solvers = [error for error in errors["solver"] if not math.isnan(error)]
+    if math.isnan(ours) or not solvers:
+        return math.inf
+    return min(ours, max((e for e in solvers if e <= ours), default=min(solvers)))
+
+
+def _training_data(emulator: Surrogate, given: Dataset | str | Path | None) -> Dataset | None:
+    """The dataset given, or the one that the surrogate's record points to.
+
+    Raises:
+        DatasetError: it is not the one the surrogate was trained on.
+    """
+    record = emulator.training.get("dataset", {})
+    if given is None:
+        if not Path(record.get("path", ""), "dataset.json").is_file():
+            return None
+        given = record["path"]
+    dataset = given if isinstance(given, Dataset) else Dataset(given)
+    for key in ("system", "settings", "seed"):
+        if key in record and record[key] != dataset.manifest[key]:
+            raise DatasetError(
+                f"{dataset.path}: the surrogate was trained on data with {key}={record[key]}, "
+                f"these have {dataset.manifest[key]}"
+            )
+    return dataset
+
+
+def _held_out_inputs(
+    simulation: Simulation,
+    inputs: Literal["fresh", "test"] | Sequence[Inputs],
+    n: int,
+    seed: int,
+    dataset: Dataset | None,
+) -> tuple[list[Inputs], str]:
+    """The inputs and where they come from, in words."""
+    if inputs == "fresh":
+        return held_out.fresh_inputs(simulation, n, seed), f"{n} fresh draws, seed {seed}"
+    if inputs == "test":
+        if dataset is None:
+            raise InvalidInput("inputs='test': needs the dataset")
+        cases = held_out.inputs_of_test_split(dataset, n)
+        if not cases:
+            raise InvalidInput(f"inputs='test': {dataset.path} has no test split")
+        return cases, f"{len(cases)} trajectories of the test split"
+    if isinstance(inputs, str) or not len(inputs):
+        raise InvalidInput(f"inputs={inputs!r}: must be 'fresh', 'test' or a list of inputs")
+    given = [simulation.check_inputs(case) for case in inputs]
+    return list(given), f"{len(given)} given inputs"
+
+
+def _check_leaks(
+    cases: Sequence[Inputs], emulator: Surrogate, dataset: Dataset | None
+) -> list[str]:
+    """Refuse inputs that were trained on; returns what could not be made sure of."""
+    if dataset is not None:
+        held_out.refuse_leaks(cases, dataset)
+        if "dataset" in emulator.training:
+            return []
+        return ["That the surrogate was trained on the dataset given is taken on trust."]
+    if "seed" in (manifest := emulator.training.get("dataset", {})):
+        held_out.refuse_redrawn(cases, manifest)
+        return [
+            "The training data are not at hand: their draws were made again to check that no input "
+            "is among them, and there are no trivial rivals. Pass dataset= to have both."
+        ]
+    return [
+        "The surrogate does not say what it was trained on: nobody has checked that the inputs are "
+        "new to it, and there are no trivial rivals. Pass dataset= to have both."
+    ]
+
+
+def _names(ladder: Sequence[Simulation]) -> list[str]:
+    """Each version by the settings in which they differ."""
+    settings = [version.settings for version in ladder]
+    varying = [key for key in settings[0] if any(s[key] != settings[0][key] for s in settings)]
+    if not varying:
+        return [type(ladder[0]).__name__]
+    return [", ".join(f"{key}={wording.brief(s[key])}" for key in varying) for s in settings]
+
+
+def _parameters(simulation: Simulation, inputs: Inputs) -> dict[str, float]:
+    return {name: float(inputs[name]) for name in simulation.parameters}
+
+
+def _examples(
+    simulation: Simulation,
+    model: _Predictor,
+    measured: Contender,
+    solved: Sequence[tuple[Inputs, Solution]],
+) -> tuple[Example, ...]:
+    """The median and the worst case."""
+    order = np.argsort(measured.headline)
+    examples = []
+    for title, position in (("median", order[(len(order) - 1) // 2]), ("worst", order[-1])):
+        case, truth = solved[position]
+        prediction = model.finish(model.run(model.prepare(case)))
+        error = float(measured.headline[position])
+        examples.append(Example(title, _parameters(simulation, case), error, truth, prediction))
+    return tuple(examples)
+
+
+def _training_record(emulator: Surrogate) -> dict[str, Any]:
+    """What the comparison needs of the surrogate's own record."""
+    kept = ("seconds", "data_seconds", "trajectories", "history", "best_epoch", "recipe")
+    record = {key: emulator.training[key] for key in kept if key in emulator.training}
+    if "history" in record:  # JSON has no NaN, which a training that broke off ends with
+        record["history"] = [
+            {key: value if math.isfinite(value) else None for key, value in epoch.items()}
+            for epoch in record["history"]
+        ]
+    if isinstance(network := getattr(emulator, "network", None), torch.nn.Module):
+        record["network"] = type(network).__name__
+        record["weights"] = sum(p.numel() for p in network.parameters())
+    return record
+
+
+def _machine(clock: Callable[[], float]) -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": 1,
+        "clock": getattr(clock, "__name__", type(clock).__name__),
+        "precision": "solvers float64, surrogate float32",
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "physurrogate": package_version(),
+        **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "torch")},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    """Name of the processor: Linux keeps it in a file, elsewhere platform knows it."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,365 @@
+"""What a comparison has measured, and the conclusions that follow from the figures alone."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+import simulations
+from simulations.simulation import Array, Simulation
+from surrogate.comparison import equal_error, wording
+from surrogate.comparison.equal_error import Estimate
+from surrogate.comparison.reference import Reference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# A smaller lead may be noise of the clock, and is none
+CLEAR_LEAD = 1.05
+
+Outcome = Literal[
+    "unusable",
+    "inconclusive",
+    "no skill",
+    "the solver wins",
+    "the surrogate wins",
+    "the surrogate wins in batches",
+    "undecided",
+]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to answer, with its errors and its time.
+
+    Attributes:
+        name: the settings of a solver, or the name of a surrogate or trivial rival.
+        kind: which of these it is.
+        errors: of each field the relative L2 error of each input, NaN where it failed.
+        seconds: median time of one call on one thread.
+        batch_seconds: time of one sample in a large batch; None if it was not measured.
+    """
+
+    name: str
+    kind: Literal["solver", "surrogate", "trivial"]
+    errors: Mapping[str, tuple[float, ...]]
+    seconds: float
+    batch_seconds: float | None = None
+
+    @cached_property
+    def headline(self) -> Array:
+        """Mean over fields, for each input."""
+        return np.mean(list(self.errors.values()), axis=0)
+
+    @cached_property
+    def finished(self) -> Array:
+        """The headline errors of the inputs on which it did not fail."""
+        return self.headline[np.isfinite(self.headline)]
+
+    @property
+    def error(self) -> float:
+        """Mean over fields and inputs: the figure that training reports, too."""
+        return float(self.finished.mean()) if self.finished.size else math.nan
+
+    @property
+    def failure_rate(self) -> float:
+        return 1 - self.finished.size / self.headline.size
+
+    def quantile(self, probability: float) -> float:
+        """Quantile of the headline error over inputs."""
+        return float(np.quantile(self.finished, probability)) if self.finished.size else math.nan
+
+    def to_json(self) -> dict[str, Any]:
+        described = asdict(self)
+        described["errors"] = {
+            name: [None if math.isnan(v) else v for v in values]
+            for name, values in self.errors.items()
+        }
+        described["seconds"] = None if math.isnan(self.seconds) else self.seconds
+        return described
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> "Contender":
+        errors = {
+            name: tuple(math.nan if v is None else v for v in values)
+            for name, values in described["errors"].items()
+        }
+        seconds = math.nan if described["seconds"] is None else described["seconds"]
+        return cls(**{**described, "errors": errors, "seconds": seconds})
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One held-out input with the true and the predicted fields.
+
+    Attributes:
+        title: why it is shown.
+        parameters: its parameters.
+        error: headline error of the surrogate.
+        truth: fields of the reference on the simulation's grid.
+        prediction: fields of the surrogate.
+    """
+
+    title: str
+    parameters: Mapping[str, float]
+    error: float
+    truth: Mapping[str, Array]
+    prediction: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` has measured, and what follows from it.
+
+    Attributes:
+        system: name of the simulation.
+        settings: of the simulation whose grid everything is measured on.
+        inputs: where the held-out inputs come from, and their parameters.
+        ladder: the simulation itself, followed by its cheaper versions.
+        surrogate: the surrogate.
+        trivial: the trivial rivals; none if the training data were not at hand.
+        reference: what errors are measured against.
+        batch_size: samples in the batch behind ``batch_seconds``.
+        training: the surrogate's own record: history, seconds, size.
+        machine: where, when and with which versions the times were taken.
+        cautions: what a reader should know before believing the figures.
+        examples: the median and the worst case, for pictures; not part of the JSON.
+    """
+
+    system: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    ladder: tuple[Contender, ...]
+    surrogate: Contender
+    trivial: tuple[Contender, ...]
+    reference: Reference
+    batch_size: int
+    training: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    cautions: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.system}: {self.outcome}. {self.verdict})"
+
+    @cached_property
+    def simulation(self) -> Simulation:
+        """The simulation whose grid everything is measured on."""
+        return simulations.make(self.system, self.settings)
+
+    @property
+    def verdict(self) -> str:
+        """What has been shown, in sentences with figures."""
+        return wording.verdict(self)
+
+    @property
+    def data_error(self) -> float:
+        """Error of the solver that made the training data, against the same reference."""
+        return self.ladder[0].error
+
+    @cached_property
+    def eligible(self) -> tuple[int, ...]:
+        """Positions in the ladder of the solvers that fail on no input."""
+        return tuple(i for i, rung in enumerate(self.ladder) if rung.failure_rate == 0)
+
+    @property
+    def front(self) -> list[Contender]:
+        """The solvers that no other one beats in both error and time, dearest first."""
+        errors, seconds = self._points()
+        front = equal_error.lower_left_front(errors, seconds)
+        return [self.ladder[self.eligible[i]] for i in front]
+
+    @cached_property
+    def solver_seconds(self) -> Estimate | None:
+        """Time of the solver at the error of the surrogate."""
+        return self._in_ladder(
+            equal_error.seconds_at_error(self.surrogate.error, *self._points())
+            if self.surrogate.finished.size
+            else None
+        )
+
+    def solver_error(self, *, batched: bool = False) -> Estimate | None:
+        """Error of the solver in the time of the surrogate."""
+        seconds = self._surrogate_seconds(batched)
+        return self._in_ladder(equal_error.error_at_seconds(seconds, *self._points()))
+
+    def speed_up(self, *, batched: bool = False) -> Estimate | None:
+        """Time of the solver at equal error over the time of the surrogate."""
+        solver = self.solver_seconds
+        return None if solver is None else solver.divided_by(self._surrogate_seconds(batched))
+
+    @property
+    def invested(self) -> float | None:
+        """Seconds that data and training have cost; the search for a recipe is not known."""
+        parts = [self.training.get(key) for key in ("data_seconds", "seconds")]
+        return None if None in parts else float(sum(parts))  # type: ignore[arg-type]
+
+    def break_even(self, *, batched: bool = False) -> Estimate | None:
+        """Calls after which the surrogate has paid for its data and training; None if unknown."""
+        if self.invested is None or self.solver_seconds is None:
+            return None
+        if self.winner(batched=batched) == "solver":
+            return Estimate(math.inf)
+        seconds = self._surrogate_seconds(batched)
+        return equal_error.break_even(self.invested, self.solver_seconds, seconds)
+
+    def winner(self, *, batched: bool = False) -> Literal["solver", "surrogate", "unknown"]:
+        """Who is faster at equal error, as far as the ladder can tell."""
+        solver, ours = self.solver_seconds, self._surrogate_seconds(batched)
+        if solver is None:
+            return "unknown"
+        surrogate_is_faster = solver.value > CLEAR_LEAD * ours
+        if solver.relation == "=":
+            return "surrogate" if surrogate_is_faster else "solver"
+        if solver.relation == "<":
+            return "unknown" if surrogate_is_faster else "solver"
+        return "surrogate" if surrogate_is_faster else "unknown"
+
+    @property
+    def errors_compared(self) -> list[float]:
+        """The errors on which the verdict rests."""
+        solver = self.solver_seconds
+        rungs = [self.ladder[i].error for i in solver.between] if solver else []
+        return [self.surrogate.error, *rungs]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict in a word or two."""
+        if self.surrogate.failure_rate > 0:
+            return "unusable"
+        if not self.reference.resolves <= min(self.errors_compared):  # also catches NaN
+            return "inconclusive"
+        if any(rival.error <= self.surrogate.error for rival in self.trivial):
+            return "no skill"
+        single, batch = self.winner(), self.winner(batched=True)
+        if "surrogate" in (single, batch):
+            return (
+                "the surrogate wins" if single == "surrogate" else "the surrogate wins in batches"
+            )
+        return "the solver wins" if single == batch == "solver" else "undecided"
+
+    def _points(self) -> tuple[list[float], list[float]]:
+        rungs = [self.ladder[i] for i in self.eligible]
+        return [rung.error for rung in rungs], [rung.seconds for rung in rungs]
+
+    def _in_ladder(self, estimate: Estimate | None) -> Estimate | None:
+        """Positions among the eligible rungs as positions in the ladder."""
+        if estimate is None:
+            return None
+        positions = tuple(self.eligible[i] for i in estimate.between)
+        return Estimate(estimate.value, estimate.relation, positions)
+
+    def _surrogate_seconds(self, batched: bool) -> float:
+        single, batch = self.surrogate.seconds, self.surrogate.batch_seconds
+        return batch if batched and batch is not None else single
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        return (self.surrogate, *self.trivial, *self.ladder)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The cells of the table, errors in %: a header, and a row for each of `contenders`."""
+        header = ("", "mean", "median", "90 %", "worst", "per call", "batched", "fails")
+        rows: list[tuple[str, ...]] = [header]
+        for contender in self.contenders:
+            fails, batch = contender.failure_rate, contender.batch_seconds
+            figures = [contender.error, *(contender.quantile(q) for q in (0.5, 0.9, 1.0))]
+            rows.append(
+                (
+                    contender.name,
+                    *(wording.percent(value).removesuffix(" %") for value in figures),
+                    wording.duration(contender.seconds),
+                    "" if batch is None else wording.duration(batch),
+                    wording.percent(fails) if fails else "",
+                )
+            )
+        if not any(row[-1] for row in rows[1:]):
+            rows = [row[:-1] for row in rows]
+        return rows
+
+    def table(self) -> str:
+        """Everybody's errors and times as text."""
+        header, *rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        rule = "  ".join("─" * width for width in widths)
+        lines = [f"{self.system}: relative L2 error in % of {len(self.surrogate.headline)} inputs"]
+        lines += [_aligned(header, widths)]
+        previous = None
+        for contender, row in zip(self.contenders, rows, strict=True):
+            if contender.kind != previous:
+                lines.append(rule)
+                previous = contender.kind
+            lines.append(_aligned(row, widths))
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """All measurements as JSON values, and the conclusions drawn from them."""
+
+        def estimates(of: Callable[..., Estimate | None]) -> dict[str, Any]:
+            both = {"single": of(batched=False), "batched": of(batched=True)}
+            return {key: e.to_json() if e else None for key, e in both.items()}
+
+        solver = self.solver_seconds
+        reference = asdict(self.reference)
+        for key in ("error", "interpolation_error"):
+            reference[key] = None if math.isnan(reference[key]) else reference[key]
+        return {
+            "verdict": self.verdict,
+            "outcome": self.outcome,
+            "solver_seconds_at_equal_error": solver.to_json() if solver else None,
+            "speed_up_at_equal_error": estimates(self.speed_up),
+            "solver_error_at_equal_time": estimates(self.solver_error),
+            "break_even_calls": estimates(self.break_even),
+            "system": self.system,
+            "settings": dict(self.settings),
+            "inputs": dict(self.inputs),
+            "ladder": [rung.to_json() for rung in self.ladder],
+            "surrogate": self.surrogate.to_json(),
+            "trivial": [rival.to_json() for rival in self.trivial],
+            "reference": reference,
+            "batch_size": self.batch_size,
+            "training": dict(self.training),
+            "machine": dict(self.machine),
+            "cautions": list(self.cautions),
+        }
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> "Comparison":
+        """Inverse of `to_json`; conclusions are drawn anew, pictures are lost."""
+        reference: dict[str, Any] = {
+            k: math.nan if v is None else v for k, v in described["reference"].items()
+        }
+        reference["order"] = described["reference"]["order"]
+        return cls(
+            ladder=tuple(Contender.from_json(rung) for rung in described["ladder"]),
+            surrogate=Contender.from_json(described["surrogate"]),
+            trivial=tuple(Contender.from_json(rival) for rival in described["trivial"]),
+            reference=Reference(**reference),
+            cautions=tuple(described["cautions"]),
+            **{
+                key: described[key]
+                for key in ("system", "settings", "inputs", "batch_size", "training", "machine")
+            },
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Accuracy against cost."""
+        from surrogate.plot import plot_accuracy_cost
+
+        return plot_accuracy_cost(self, ax)
+
+    def save_report(self, path: str | Path) -> None:
+        """Write everything as one self-contained HTML page."""
+        from surrogate.report import write_report
+
+        write_report(path, [self])
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,72 @@
+"""Seconds a call takes on one thread."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+# A call as long as this is timed well enough by one run; a shorter one is run three times
+LONG_ENOUGH = 0.05
+REPEATS = 3
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread, and give it back what it had."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass
+class Stopwatch:
+    """Times calls and remembers whether the machine let it.
+
+    The default clock counts the processor seconds of this process: on one thread those are the
+    wall seconds of an idle machine, and a neighbour on the same machine does not change them. Work
+    that a call hands to other threads counts as if it had been done on one.
+
+    Args:
+        clock: a function that returns seconds.
+    """
+
+    clock: Callable[[], float] = time.process_time
+    timed: float = 0.0
+    wall: float = 0.0
+
+    def time(self, call: Callable[[], T]) -> tuple[T, float]:
+        """What the call returns, and the median of its seconds."""
+        seconds: list[float] = []
+        while True:
+            wall, start = time.perf_counter(), self.clock()
+            result = call()
+            seconds.append(self.clock() - start)
+            self.timed += seconds[-1]
+            self.wall += time.perf_counter() - wall
+            if len(seconds) == REPEATS or seconds[0] > LONG_ENOUGH:
+                return result, statistics.median(seconds)
+
+    def complaint(self) -> str | None:
+        """Why the times should be taken with care, if they should."""
+        if self.clock is not time.process_time or self.timed < 0.1:
+            return None
+        if self.timed > 1.2 * self.wall:
+            return (
+                f"{self.timed / self.wall:.1f} threads were at work where one was timed: start "
+                "Python with OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1."
+            )
+        if self.wall > 1.5 * self.timed:
+            return (
+                f"The machine was shared: {self.wall:.1f} s of wall time passed during "
+                f"{self.timed:.1f} s of processor time, which is what all times here are."
+            )
+        return None

@@ -1,0 +1,23 @@
+"""Neural networks: arrays in, arrays out. One architecture a file."""
+
+from surrogate.networks.fno import FNO
+from surrogate.networks.network import Network, Signature
+from surrogate.networks.pod_polynomial import PODPolynomial
+
+__all__ = ["FNO", "Network", "PODPolynomial", "Signature", "by_name"]
+
+
+def by_name(name: str) -> type[Network]:
+    """The network class of this name, as model files and the command line give it.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    known = {
+        key: value
+        for key, value in globals().items()
+        if isinstance(value, type) and issubclass(value, Network) and value is not Network
+    }
+    if name not in known:
+        raise ValueError(f"network {name!r}: must be one of {', '.join(sorted(known))}")
+    return known[name]

@@ -1,0 +1,157 @@
+"""What every network is: a module that knows array sizes and nothing of files, units or scaling."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The sizes a network is built for. ``dataclasses.asdict`` and back through JSON is lossless.
+
+    Args:
+        grid: number of points along each axis; empty where there is no space.
+        periodic: whether each axis is periodic (points ``i / n``); the points of the other
+            axes are taken as cell centres, ``(i + 1/2) / n``.
+        in_channels: field inputs at each point, 0 for a map from parameters alone.
+        in_scalars: scalar inputs.
+        out_channels: field outputs at each point.
+        out_scalars: scalar outputs.
+        field_channels: how many of the output channels belong to each physical field, in their
+            order; by default they are one field.
+
+    Raises:
+        ValueError: if a size is impossible.
+    """
+
+    grid: tuple[int, ...]
+    periodic: tuple[bool, ...]
+    in_channels: int
+    in_scalars: int
+    out_channels: int
+    out_scalars: int = 0
+    field_channels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", tuple(self.grid))
+        object.__setattr__(self, "periodic", tuple(self.periodic))
+        if min(self.grid, default=1) < 1:
+            raise ValueError(f"grid={self.grid}: every axis must have at least one point")
+        if len(self.periodic) != len(self.grid):
+            raise ValueError(
+                f"periodic={self.periodic}: one entry for each axis of grid={self.grid} is needed"
+            )
+        for name in ("in_channels", "in_scalars", "out_channels", "out_scalars"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: must be 0 or more")
+        if not self.field_channels and self.out_channels:
+            object.__setattr__(self, "field_channels", (self.out_channels,))
+        object.__setattr__(self, "field_channels", tuple(self.field_channels))
+        if sum(self.field_channels) != self.out_channels:
+            raise ValueError(
+                f"field_channels={self.field_channels}: must add up to {self.out_channels}"
+            )
+        if self.in_channels + self.in_scalars == 0:
+            raise ValueError("in_channels=0 and in_scalars=0: a network needs an input")
+        if self.out_channels + self.out_scalars == 0:
+            raise ValueError("out_channels=0 and out_scalars=0: a network needs an output")
+
+
+class Network(nn.Module, ABC):
+    """A map of fields and scalars to fields and scalars, in four steps.
+
+    The constructor takes architecture settings and nothing else; :meth:`build` creates the layers
+    for the sizes of a problem; :meth:`prepare` may look at the training data; ``forward``
+    evaluates. The name of the class, ``config``, the signature and the state dict rebuild a
+    network exactly:
+
+        network = by_name(name)(**config).build(signature)
+        network.load_state_dict(state)
+
+    Args:
+        config: every argument of the subclass's constructor, by name, as JSON values.
+    """
+
+    any_grid = False
+    """Whether ``forward`` also takes grids other than that of the signature."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.signature: Signature | None = None
+
+    def build(self, signature: Signature) -> Self:
+        """Create the layers for these sizes and return the network itself.
+
+        Raises:
+            RuntimeError: if the network is built already.
+            ValueError: if the architecture cannot serve this signature.
+        """
+        if self.signature is not None:
+            raise RuntimeError(f"{type(self).__name__} is already built for {self.signature}")
+        self.create_layers(signature)
+        self.signature = signature
+        return self
+
+    @abstractmethod
+    def create_layers(self, signature: Signature) -> None:
+        """Create parameters and buffers, whose shapes depend on config and sizes alone."""
+
+    def prepare(
+        self, fields: Tensor, scalars: Tensor, out_fields: Tensor, out_scalars: Tensor
+    ) -> None:
+        """Fit what depends on data (a basis, say) to the normalised training set.
+
+        The results must live in buffers or parameters that ``create_layers`` has made, so that
+        the state dict holds them. By default there is nothing to fit.
+
+        Args:
+            fields: shape ``(samples, *grid, in_channels)``.
+            scalars: shape ``(samples, in_scalars)``.
+            out_fields: shape ``(samples, *grid, out_channels)``.
+            out_scalars: shape ``(samples, out_scalars)``.
+        """
+
+    @abstractmethod
+    def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
+        """Evaluate the network on a batch.
+
+        Args:
+            fields: shape ``(batch, *grid, in_channels)``.
+            scalars: shape ``(batch, in_scalars)``.
+
+        Returns:
+            Fields ``(batch, *grid, out_channels)`` and scalars ``(batch, out_scalars)``. Where
+            there are no channels or scalars, on either side, the last dimension has size 0.
+
+        Raises:
+            RuntimeError: before :meth:`build`.
+            ValueError: if a shape contradicts the signature.
+        """
+
+    def check_inputs(self, fields: Tensor, scalars: Tensor) -> None:
+        """Raise the errors of :meth:`forward`."""
+        if self.signature is None:
+            name = type(self).__name__
+            raise RuntimeError(f"{name} has no layers yet: call build(signature) before forward")
+        sizes = self.signature
+        expected = (*sizes.grid, sizes.in_channels)
+        right = fields.shape[1:] == expected or (
+            self.any_grid
+            and fields.ndim == len(sizes.grid) + 2
+            and fields.shape[-1] == sizes.in_channels
+        )
+        if not right:
+            wanted = ", ".join(["batch", *map(str, expected)])
+            raise ValueError(f"fields of shape {tuple(fields.shape)}: expected ({wanted})")
+        if scalars.ndim != 2 or scalars.shape[1] != sizes.in_scalars:
+            raise ValueError(
+                f"scalars of shape {tuple(scalars.shape)}: expected (batch, {sizes.in_scalars})"
+            )
+        if scalars.shape[0] != fields.shape[0]:
+            raise ValueError(
+                f"a batch of {fields.shape[0]} fields and {scalars.shape[0]} scalars: "
+                "both need the same length"
+            )

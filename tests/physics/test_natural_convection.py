@@ -1,0 +1,272 @@
+"""Natural convection: published benchmarks, the equations themselves, balances, symmetry, order."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulations.numerics import chebyshev
+from simulations.numerics.chebyshev_square import EVEN, ODD, whole
+from simulations.simulation import InvalidInput, SimulationDiverged
+from simulations.systems import natural_convection
+from simulations.systems.natural_convection import NaturalConvection, Problem
+
+# Air, Pr = 0.71: Ra; mean Nu; largest u on x = 1/2 and its y; largest v on y = 1/2 and its x.
+# de Vahl Davis, International Journal for Numerical Methods in Fluids 3 (1983) 249
+DE_VAHL_DAVIS = [
+    (1e3, 1.118, 3.649, 0.813, 3.697, 0.178),
+    (1e4, 2.243, 16.178, 0.823, 19.617, 0.119),
+    (1e5, 4.519, 34.73, 0.855, 68.59, 0.066),
+    (1e6, 8.800, 64.63, 0.850, 219.36, 0.0379),
+]
+LOG_RAYLEIGH, LOG_PRANDTL = st.floats(0.0, 6.0), st.floats(-1.0, 3.0)
+
+
+def solve(rayleigh, prandtl=0.71, n=48, tolerance=1e-8):
+    simulation = NaturalConvection(n=n, tolerance=tolerance)
+    return simulation.solve({"rayleigh": rayleigh, "prandtl": prandtl})
+
+
+def norm(values):
+    """L2 norm over the cavity, of the length of the vectors if they are any."""
+    weights = chebyshev.quadrature(values.shape[1])
+    squares = (values**2).reshape(*values.shape[:3], -1).sum(axis=-1)
+    return np.sqrt(np.einsum("txy,x,y->", squares, weights, weights))
+
+
+def errors(simulation, solution, reference_simulation, reference):
+    """Relative L2 errors of temperature and velocity, on the grid of the reference."""
+    moved = simulation.transfer_solution(solution, reference_simulation)
+    names = ("temperature", "velocity")
+    return np.array([norm(moved[k] - reference[k]) / norm(reference[k]) for k in names])
+
+
+def centre_lines(solution):
+    """Where and how large u is at most on x = 1/2, and v on y = 1/2."""
+    u, v = np.moveaxis(solution["velocity"][0], -1, 0)
+    fine = np.linspace(0, 1, 10001)
+    to_fine = chebyshev.interpolation(u.shape[0], fine)
+    middle = chebyshev.interpolation(u.shape[0], np.array([0.5]))[0]
+    along_y, along_x = to_fine @ (middle @ u), to_fine @ (v @ middle)
+    return along_y.max(), fine[along_y.argmax()], along_x.max(), fine[along_x.argmax()]
+
+
+@pytest.mark.parametrize(("rayleigh", "nusselt", "u", "y", "v", "x"), DE_VAHL_DAVIS)
+def test_de_vahl_davis(rayleigh, nusselt, u, y, v, x):
+    """To the accuracy that the benchmark claims for itself: 0.1 % at Ra = 1e3, 1 % at 1e6."""
+    solution = solve(rayleigh)
+    tolerance = 0.001 if rayleigh < 1e5 else 0.002 if rayleigh < 1e6 else 0.01
+    assert solution["nusselt"][0] == pytest.approx(nusselt, rel=tolerance)
+    found_u, found_y, found_v, found_x = centre_lines(solution)
+    assert found_u == pytest.approx(u, rel=tolerance)
+    assert found_v == pytest.approx(v, rel=tolerance)
+    assert found_y == pytest.approx(y, abs=0.002)
+    assert found_x == pytest.approx(x, abs=0.001)
+
+
+def test_converged_benchmarks():
+    """Nu to all digits of the converged values for air up to Ra = 1e5.
+
+    At Ra = 1e6 those of Le Quéré, Computers & Fluids 20 (1991) 29.
+    """
+    for rayleigh, nusselt in [(1e3, 1.1178), (1e4, 2.2448), (1e5, 4.5216), (1e6, 8.8252)]:
+        assert solve(rayleigh)["nusselt"][0] == pytest.approx(nusselt, abs=6e-5)
+    u, y, v, x = centre_lines(solve(1e6))
+    assert u == pytest.approx(64.83, abs=0.01)
+    assert v == pytest.approx(220.6, abs=0.1)
+    assert y == pytest.approx(0.850, abs=5e-4)
+    assert x == pytest.approx(0.038, abs=5e-4)
+
+
+def test_creeping_flow_bends_like_a_clamped_plate():
+    """For Ra → 0, Δ²ψ = −Ra: ψ/Ra is minus the deflection of a clamped plate under unit load.
+
+    0.00126532 in the middle: Taylor and Govindjee, Communications in Numerical Methods in
+    Engineering 20 (2004) 757.
+    """
+    simulation = NaturalConvection(n=32, tolerance=1e-9)
+    u = simulation.solve({"rayleigh": 1.0, "prandtl": 1.0})["velocity"][0, ..., 0]
+    to_middle = chebyshev.interpolation(32, np.array([0.5]))[0]
+    half = chebyshev.interpolation(32, 0.5 * chebyshev.nodes(32))
+    psi = 0.5 * chebyshev.quadrature(32) @ half @ (to_middle @ u)
+    assert psi == pytest.approx(-0.00126532, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rayleigh", "prandtl"),
+    [(1e3, 0.1), (2e4, 0.1), (1e5, 0.3), (1e5, 1.0), (3e5, 10.0), (3e5, 500.0)],
+)
+def test_the_fields_satisfy_the_equations(rayleigh, prandtl):
+    """Vorticity and heat equation with plain derivatives of the stored fields, away from the walls.
+
+    This knows nothing of streamfunction, symmetry or linear algebra of the solver, and each term
+    counts: the smallest, inertia at Pr = 500, is still a hundred times the admitted residual.
+    """
+    n = 64
+    solution = solve(rayleigh, prandtl, n)
+    u, v = np.moveaxis(solution["velocity"][0], -1, 0)
+    temperature = solution["temperature"][0]
+    d = chebyshev.differentiation(n)
+
+    def advected(f):
+        return u * (d @ f) + v * (f @ d.T)
+
+    def laplacian(f):
+        return d @ d @ f + f @ d.T @ d.T
+
+    x = chebyshev.nodes(n)
+    inside = np.ix_(np.abs(x - 0.5) < 0.4, np.abs(x - 0.5) < 0.4)
+    vorticity = d @ v - u @ d.T
+    inertia = advected(vorticity) / prandtl
+    friction, buoyancy = laplacian(vorticity), rayleigh * d @ temperature
+    convection, conduction = advected(temperature), laplacian(temperature)
+    momentum = (inertia - friction - buoyancy)[inside]
+    assert np.linalg.norm(inertia[inside]) > 100 * np.linalg.norm(momentum)
+    assert np.linalg.norm(momentum) < 1e-4 * np.linalg.norm(buoyancy[inside])
+    heat = (convection - conduction)[inside]
+    assert np.linalg.norm(heat) < 1e-5 * np.linalg.norm(convection[inside])
+
+
+@settings(max_examples=15, deadline=None)
+@given(LOG_RAYLEIGH, LOG_PRANDTL)
+def test_balances_and_symmetry(log_rayleigh, log_prandtl):
+    """Heat crosses all sections alike, buoyancy works as much as friction eats, mass is kept."""
+    rayleigh, prandtl = min(10**log_rayleigh, 1e6), 10**log_prandtl
+    n = 48
+    simulation = NaturalConvection(n=n, tolerance=1e-6)
+    solution = simulation.solve({"rayleigh": rayleigh, "prandtl": prandtl})
+    temperature, velocity = solution["temperature"][0], solution["velocity"][0]
+    nusselt = solution["nusselt"][0]
+    assert nusselt >= 1.0
+    for name, values in simulation.diagnostics(solution).items():
+        assert values[0] == pytest.approx(nusselt, rel=1e-4), name
+
+    d, weights = chebyshev.differentiation(n), chebyshev.quadrature(n)
+    middle = chebyshev.interpolation(n, np.array([0.5]))[0]
+    flux = velocity[..., 0] * temperature - d @ temperature
+    assert middle @ flux @ weights == pytest.approx(nusselt, rel=1e-4)
+    gradients = np.stack([np.einsum(rule, d, velocity) for rule in ("zx,xyc->zyc", "zy,xyc->xzc")])
+    dissipation = np.einsum("dxyc,x,y->", gradients**2, weights, weights)
+    work = rayleigh * weights @ (temperature * velocity[..., 1]) @ weights
+    assert work == pytest.approx(dissipation, rel=1e-4)
+    divergence = gradients[0, ..., 0] + gradients[1, ..., 1]
+    mean_square = np.einsum("xy,x,y->", divergence**2, weights, weights)
+    assert mean_square < 1e-7 * dissipation
+
+    turned = slice(None, None, -1)
+    assert np.array_equal(temperature[0], np.full(n, 0.5))
+    assert np.abs(temperature + temperature[turned, turned]).max() < 1e-12
+    assert np.abs(velocity + velocity[turned, turned]).max() < 1e-10 * np.abs(velocity).max()
+    for wall in (velocity[0], velocity[-1], velocity[:, 0], velocity[:, -1]):
+        assert not wall.any()
+    assert np.abs((temperature @ d.T)[:, [0, -1]]).max() < 1e-9
+
+
+def test_errors_fall_geometrically():
+    """Spectral convergence: a factor for every eight nodes, 40 in temperature for air at Ra = 1e5.
+
+    Corner eddies, where ψ is not smooth, slow the velocity down once it is right to 1e-5.
+    """
+    fine = NaturalConvection(n=64, tolerance=1e-9)
+    reference = solve(1e5, n=64, tolerance=1e-9)
+    found = [
+        errors(NaturalConvection(n=n), solve(1e5, n=n, tolerance=1e-9), fine, reference)
+        for n in (12, 20, 28, 36)
+    ]
+    assert (found[0] < 0.1).all()
+    assert (np.array(found[1:]) < np.array(found[:-1]) / [40, 5]).all()
+
+
+def test_the_tolerance_is_kept():
+    fine = NaturalConvection(n=64, tolerance=1e-7)
+    rng = np.random.default_rng(4)
+    for _ in range(6):
+        inputs = fine.sample(rng)
+        reference = fine.solve(inputs)
+        for tolerance in (0.3, 0.1, 1e-2, 1e-3, 1e-4):
+            simulation = NaturalConvection(n=64, tolerance=tolerance)
+            found = errors(simulation, simulation.solve(inputs), fine, reference)
+            assert (found < 2 * tolerance).all(), (tolerance, inputs)
+
+
+@pytest.mark.parametrize("prandtl", [0.1, 1.0])
+def test_a_first_guess_changes_the_way_but_not_the_answer(prandtl):
+    simulation = NaturalConvection(n=32, tolerance=1e-5)
+    inputs = {"rayleigh": 1e5, "prandtl": prandtl}
+    solution = simulation.solve(inputs)
+    rng = np.random.default_rng(0)
+    near = simulation.solve({**inputs, "rayleigh": 8e4})
+    noisy = {k: f + 0.05 * f.std() * rng.standard_normal(f.shape) for k, f in solution.items()}
+    absurd = {k: 1e3 * rng.standard_normal(f.shape) for k, f in solution.items()}
+    for guess in (solution, near, noisy, absurd):
+        again = simulation._solve_from(guess, inputs)
+        assert (errors(simulation, again, simulation, solution) < 1e-4).all()
+
+
+def test_a_good_first_guess_needs_no_climb(monkeypatch):
+    inputs = {"rayleigh": 1e5, "prandtl": 1.0}
+    solution = NaturalConvection().solve(inputs)
+    monkeypatch.delattr(natural_convection, "_climb")
+    again = NaturalConvection()._solve_from(solution, inputs)
+    assert again["nusselt"] == pytest.approx(solution["nusselt"], rel=1e-5)
+
+
+def test_too_few_nodes_are_reported():
+    with pytest.raises(SimulationDiverged, match=r"no steady state found beyond Ra=.*, n=8"):
+        solve(1e6, 0.1, n=8)
+
+
+def test_an_odd_number_of_nodes_is_refused():
+    with pytest.raises(InvalidInput, match="n=21: must be even"):
+        NaturalConvection(n=21)
+
+
+@pytest.mark.slow
+def test_every_admissible_corner_converges_to_the_tolerance():
+    fine = NaturalConvection(n=96, tolerance=1e-7)
+    simulation = NaturalConvection()
+    for rayleigh in (1.0, 1e3, 1e5, 5e5, 1e6):
+        for prandtl in (0.1, 0.2, 1.0, 10.0, 1e3):
+            inputs = {"rayleigh": rayleigh, "prandtl": prandtl}
+            found = errors(simulation, simulation.solve(inputs), fine, fine.solve(inputs))
+            assert (found < 1.5e-4).all(), inputs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prandtl", [0.1, 0.3, 1.0, 1e3])
+def test_the_flow_is_stable(prandtl):
+    """No disturbance grows, with or without the symmetry: eigenvalues of the whole square."""
+    n, rayleigh = 28, 1e6
+    problem = Problem(rayleigh, prandtl, n)
+    state = natural_convection._refine(problem, natural_convection._climb(problem, 0.1), 1e-8)
+    psi, theta = whole(state.psi, EVEN), whole(state.theta, ODD)
+    inner, one = slice(1, -1), np.eye(n - 2)
+    d1, d2, d3, d4 = chebyshev.clamped_derivatives(n)
+    d = chebyshev.differentiation(n)
+    across, along = d[inner, inner], (d @ chebyshev.neumann_extension(n))[inner]
+    across2, along2 = (d @ d)[inner, inner], (d @ d @ chebyshev.neumann_extension(n))[inner]
+    x, y = np.kron(d1, one), np.kron(one, d1)
+    vortical = np.kron(d2, one) + np.kron(one, d2)
+    vortical_x = np.kron(d3, one) + np.kron(d1, d2)
+    vortical_y = np.kron(d2, d1) + np.kron(one, d3)
+    biharmonic = np.kron(d4, one) + 2 * np.kron(d2, d2) + np.kron(one, d4)
+    thermal_x, thermal_y = np.kron(across, one), np.kron(one, along)
+    laplacian = np.kron(across2, one) + np.kron(one, along2)
+
+    def of(operator, field):
+        return (operator @ field.ravel())[:, None]
+
+    u, v = of(y, psi), -of(x, psi)
+    heat_x, heat_y = of(thermal_x, theta) - 1.0, of(thermal_y, theta)
+    inertia = u * vortical_x + v * vortical_y
+    inertia += of(vortical_x, psi) * y - of(vortical_y, psi) * x
+    # d/dt of Δψ and θ
+    growth = np.block(
+        [
+            [prandtl * biharmonic - inertia, -prandtl * rayleigh * thermal_x],
+            [heat_y * x - heat_x * y, laplacian - u * thermal_x - v * thermal_y],
+        ]
+    )
+    half = vortical.shape[0]
+    growth[:half] = np.linalg.solve(vortical, growth[:half])
+    assert np.linalg.eigvals(growth).real.max() < -5.0

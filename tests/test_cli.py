@@ -1,0 +1,141 @@
+"""The command line as a user meets it: what it prints, where, and its exit codes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray
+
+from surrogate import cli
+
+SMALL = ("--set", "n=32", "--set", "n_times=3")
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "burgers"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(
+            ["generate", "Burgers", "-n", "20", "-o", str(folder), *SMALL, "--workers=1", "--quiet"]
+        )
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(dataset):
+    folder = dataset.parent / "model"
+    options = ["--network", "FNO", "--set", "width=8", "--set", "layers=2", "--epochs=2", "--quiet"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", str(dataset), "-o", str(folder), *options])
+    assert ended.value.code == 0
+    return folder
+
+
+def test_list_names_every_system_and_its_inputs(run):
+    code, out, err = run("list")
+    assert (code, err) == (0, "")
+    assert "Burgers: Viscous Burgers equation" in out
+    assert "viscosity" in out
+    code, out, _ = run("list", "--json")
+    assert json.loads(out)["Burgers"]["parameters"]["nu"]["unit"] == "m2 s-1"
+
+
+def test_simulate_writes_netcdf_and_picture(run, tmp_path):
+    netcdf, picture = tmp_path / "out.nc", tmp_path / "out.png"
+    code, *_ = run(
+        "simulate", "Burgers", "-p", "nu=0.02", *SMALL, "--seed", 5, "-o", netcdf, "--plot", picture
+    )
+    assert code == 0
+    with xarray.open_dataset(netcdf, engine="h5netcdf") as solution:
+        assert solution.sizes == {"time": 3, "x": 32}
+        assert float(solution.nu) == 0.02
+        assert solution.attrs["seed"] == 5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_simulate_takes_a_field_from_a_file(run, tmp_path):
+    np.save(tmp_path / "u0.npy", np.full(32, 0.25))
+    code, out, _ = run(
+        "simulate", "Burgers", "-p", f"u0={tmp_path / 'u0.npy'}", *SMALL, "--seed", 0, "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["fields"]["u"]["max"] == pytest.approx(0.25)
+
+
+def test_generate_train_predict(run, dataset, model, tmp_path):
+    code, out, _ = run("generate", "Burgers", "-n", 20, "-o", dataset, *SMALL, "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out)["train"] == 16
+    assert {p.name for p in model.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    code, out, _ = run("predict", model, "-p", "nu=0.02", "--seed", 1, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["answered_by"] == "surrogate (FNO)"
+    assert answer["fields"]["u"]["shape"] == [3, 32]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("simulate", "Burgers", "-p", "nu=-0.1"), 2, "nu=-0.1: viscosity must lie in [1e-05, 10]"),
+        (("simulate", "Burgers", "-p", "nu=fast"), 2, "nu='fast': viscosity must lie in"),
+        (("simulate", "Burgers", "-p", "nu"), 2, "must be NAME=VALUE"),
+        (("simulate", "Burgers", "-p", "mu=1"), 2, "mu: Burgers has no such input"),
+        (("simulate", "Burgers", "--set", "n=3"), 2, "n=3: must be an integer in [16"),
+        (("simulate", "Burgers", "--set", "m=3"), 2, "m: Burgers has no such setting"),
+        (("simulate", "Nothing"), 2, "Nothing: no such system; there are Burgers"),
+        (("simulate", "Burgers", "-p", "u0=missing.npy"), 1, "missing.npy"),
+        (("generate", "Burgers", "-n", "0", "-o", "x"), 2, "n=0"),
+        (("generate", "Burgers", "-o", "x"), 2, "Missing option '-n'"),
+        (("train", "nowhere", "-o", "{tmp}/m"), 2, "nowhere: not a dataset"),
+        (("predict", "nowhere"), 2, "nowhere: not a saved surrogate"),
+        (("compare", "nowhere"), 2, "nowhere: not a saved surrogate"),
+        (("fly",), 2, "No such command 'fly'"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr(run, tmp_path, arguments, code, message):
+    ended, out, err = run(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert ended == code
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_an_unknown_network_is_refused(run, dataset, tmp_path):
+    code, _, err = run("train", dataset, "-o", tmp_path / "m", "--network", "Nothing")
+    assert code == 2
+    assert "Nothing" in err
+
+
+def test_help_imports_neither_torch_nor_numba():
+    script = (
+        "import sys\nfrom surrogate import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numba', 'simulations', 'xarray', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_simulations_works_where_torch_is_not_installed():
+    script = (
+        "import sys\nsys.modules['torch'] = None\n"
+        "import simulations\nsimulations.Burgers(n=32, n_times=2)(seed=0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

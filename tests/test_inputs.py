@@ -1,0 +1,233 @@
+"""Random fields: their covariance, the same draw on every grid, and their way through JSON."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import scipy.fft
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulations.grid import Axis, Grid
+from simulations.inputs import (
+    Distribution,
+    GaussianRandomField,
+    Thresholded,
+    distribution_from_json,
+)
+
+LENGTH = 2.0
+
+
+def periodic(name, n):
+    return Axis.periodic(name, n, LENGTH)
+
+
+def insulated(name, n):
+    return Axis.cells(name, n, (-0.5, -0.5 + LENGTH))
+
+
+def covariance(field, grid):
+    """``scale² Σ_k (|k|² + tau²)^(−alpha) φ_k(x) φ_k(x')`` over the modes of the grid, k ≠ 0.
+
+    Written with complex exponentials and cosines, one mode after the other.
+    """
+    points = np.stack(np.meshgrid(*(axis.points for axis in grid.axes), indexing="ij"), axis=-1)
+    points = points.reshape(-1, grid.ndim) - [axis.bounds[0] for axis in grid.axes]
+    total = np.zeros((len(points), len(points)))
+    for mode in np.ndindex(grid.shape):
+        basis, squared = np.ones(len(points), dtype=complex), 0.0
+        for x, m, axis in zip(points.T, mode, grid.axes, strict=True):
+            if axis.is_periodic:
+                k = 2 * np.pi * (m - axis.points.size // 2) / LENGTH
+                basis = basis * np.exp(1j * k * x) / np.sqrt(LENGTH)
+            else:
+                k = np.pi * m / LENGTH
+                basis = basis * np.cos(k * x) * np.sqrt((2 if m else 1) / LENGTH)
+            squared += k**2
+        if squared:
+            weight = field.scale**2 * (squared + field.tau**2) ** -field.alpha
+            total += weight * np.multiply.outer(basis, basis.conj()).real
+    return total
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid((periodic("x", 9),)),
+        Grid((periodic("x", 8),)),
+        Grid((insulated("x", 9),)),
+        Grid((periodic("x", 4), insulated("y", 3))),
+        Grid((insulated("x", 3), periodic("y", 2), insulated("z", 2))),
+    ],
+    ids=["periodic odd", "periodic even", "insulated", "both", "three axes"],
+)
+@pytest.mark.parametrize(("alpha", "tau"), [(2.0, 3.0), (1.0, 0.0)])
+def test_covariance_is_that_of_the_formula(grid, alpha, tau):
+    field = GaussianRandomField(alpha, tau, scale=7.0)
+    rng = np.random.default_rng(2024)
+    n = 8000
+    draws = np.stack([field.sample(rng, grid).ravel() for _ in range(n)])
+    expected = covariance(field, grid)
+    variance = np.diag(expected)
+    # Standard deviation of a sample covariance of normal numbers with known mean
+    uncertainty = np.sqrt((np.multiply.outer(variance, variance) + expected**2) / n)
+    # Of a hundred entries one lies 3.5 deviations off in one of twenty seeds; this one is fixed
+    assert np.abs(draws.T @ draws / n - expected).max() / uncertainty.max() < 4.0
+    assert np.abs(draws.mean(axis=0)).max() < 4.0 * np.sqrt(variance.max() / n)
+
+
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple),
+    walls=st.lists(st.booleans(), min_size=3, max_size=3),
+    seed=st.integers(0, 2**64),
+)
+def test_every_draw_has_mean_zero_and_repeats_from_its_seed(shape, walls, seed):
+    axes = zip("xyz", shape, walls, strict=False)
+    grid = Grid(tuple((insulated if wall else periodic)(name, n) for name, n, wall in axes))
+    field = GaussianRandomField()
+    values = field.sample(np.random.default_rng(seed), grid)
+    assert values.shape == grid.shape
+    assert values.flags.c_contiguous
+    assert abs(values.mean()) < 1e-12
+    assert np.array_equal(values, field.sample(np.random.default_rng(seed), grid))
+
+
+def spectrum(values, grid):
+    """Coefficients of the modes; the first ones are long waves whatever the resolution."""
+    for position, axis in enumerate(grid.axes):
+        if axis.is_periodic:
+            values = np.fft.fftshift(np.fft.fft(values, axis=position, norm="forward"), position)
+        else:
+            values = scipy.fft.dct(values, axis=position, norm="forward", orthogonalize=False)
+    return values
+
+
+@given(
+    kinds=st.lists(st.sampled_from([periodic, insulated]), min_size=1, max_size=3),
+    data=st.data(),
+    seed=st.integers(0, 2**32),
+)
+def test_refining_adds_modes_and_changes_none(kinds, data, seed):
+    """For any two grids, also if one is finer along one axis and coarser along another."""
+    grids, common = [], []
+    for _ in range(2):
+        counts = [data.draw(st.integers(1, 9)) for _ in kinds]
+        axes = tuple(kind(name, n) for kind, name, n in zip(kinds, "xyz", counts, strict=False))
+        grids.append(Grid(axes))
+    spectra = [
+        spectrum(GaussianRandomField().sample(np.random.default_rng(seed), grid), grid)
+        for grid in grids
+    ]
+    for grid, coefficients in zip(grids, spectra, strict=True):
+        kept = []
+        for position, axis in enumerate(grid.axes):
+            smaller = min(other.shape[position] for other in grids)
+            if axis.is_periodic:  # the Nyquist wave is left out: only a coarse grid has a lone one
+                reach = (smaller - 1) // 2
+                middle = axis.points.size // 2
+                kept.append(slice(middle - reach, middle + reach + 1))
+            else:
+                kept.append(slice(0, smaller))
+        common.append(coefficients[tuple(kept)])
+    np.testing.assert_allclose(common[0], common[1], atol=1e-12)
+
+
+@given(n=st.integers(2, 40), seed=st.integers(0, 2**32))
+def test_what_is_drawn_next_does_not_depend_on_the_grid(n, seed):
+    rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
+    GaussianRandomField().sample(rng, Grid((periodic("x", n),)))
+    GaussianRandomField().sample(other, Grid((periodic("x", 7), insulated("y", 5))))
+    assert rng.random() == other.random()
+
+
+def test_refined_draws_converge_to_one_function():
+    field, grids = GaussianRandomField(alpha=3.0), []
+    for n in (16, 32, 64, 512):
+        grids.append(Grid((periodic("x", n), insulated("y", n // 2))))
+    draws = [field.sample(np.random.default_rng(5), grid) for grid in grids]
+    finest = draws[-1]
+    errors = []
+    for grid, draw in zip(grids[:-1], draws[:-1], strict=True):
+        there = grids[-1].interpolate(finest, grid)
+        errors.append(np.abs(draw - there).max() / np.abs(there).max())
+    assert errors[0] < 0.1
+    assert errors[2] < errors[1] / 3 < errors[0] / 9
+
+
+def test_smoothness_and_amplitude():
+    grid = Grid((periodic("x", 256),))
+    rough, smooth = (
+        GaussianRandomField(alpha, 5.0).sample(np.random.default_rng(0), grid) for alpha in (1, 3)
+    )
+    assert np.abs(np.diff(rough)).max() / rough.std() > np.abs(np.diff(smooth)).max() / smooth.std()
+    double = GaussianRandomField(1.0, 5.0, scale=50.0).sample(np.random.default_rng(0), grid)
+    np.testing.assert_allclose(double, 2 * rough)
+
+
+def test_thresholded_takes_one_value_where_the_field_is_negative_and_the_other_elsewhere():
+    grid = Grid((insulated("x", 30), insulated("y", 20)))
+    field = GaussianRandomField()
+    values = Thresholded(field, low=3.0, high=12.0).sample(np.random.default_rng(1), grid)
+    below = field.sample(np.random.default_rng(1), grid)
+    assert np.array_equal(values, np.where(below < 0, 3.0, 12.0))
+    assert set(np.unique(values)) == {3.0, 12.0}
+
+
+numbers = st.floats(0.0, 1e6) | st.integers(0, 1000)
+random_fields = st.builds(GaussianRandomField, alpha=numbers, tau=numbers, scale=numbers)
+distributions = random_fields | st.builds(Thresholded, random_fields, st.floats(-9, 0), numbers)
+
+
+@given(distributions)
+def test_json_round_trip(distribution):
+    text = json.dumps(distribution.to_json(), allow_nan=False)
+    assert distribution_from_json(json.loads(text)) == distribution
+
+
+def test_json_round_trip_of_numpy_numbers_and_of_distributions_derived_from_others():
+    @dataclass(frozen=True)
+    class Doubled(GaussianRandomField):
+        def sample(self, rng, grid):
+            return 2 * super().sample(rng, grid)
+
+    distribution = Thresholded(Doubled(alpha=np.float32(1.5), tau=np.int64(3)), 0, 1)
+    assert distribution_from_json(json.loads(json.dumps(distribution.to_json()))) == distribution
+
+
+@pytest.mark.parametrize(
+    ("description", "complaint"),
+    [
+        (
+            {"distribution": "Gaussian"},
+            "distribution='Gaussian': must be one of .*'GaussianRandomField'",
+        ),
+        ({}, "distribution=None: must be one of"),
+        ({"distribution": ["Thresholded"]}, r"distribution=\['Thresholded'\]: must be one of"),
+        (
+            {"distribution": "GaussianRandomField", "beta": 1},
+            r"beta: .* has no such argument; .*ta",
+        ),
+        ({"distribution": "Thresholded"}, "missing 3 required .* 'field', 'low', and 'high'"),
+        ({"distribution": "GaussianRandomField", "tau": -1}, r"tau=-1: must be a number in \[0"),
+        ({"distribution": "GaussianRandomField", "tau": "5"}, "tau='5': must be a number"),
+        ({"distribution": "GaussianRandomField", "scale": float("nan")}, "scale=nan: must be"),
+        ({"distribution": "GaussianRandomField", "alpha": True}, "alpha=True: must be a number"),
+        (
+            {"distribution": "Thresholded", "field": {"distribution": "?"}, "low": 0, "high": 1},
+            r"distribution='\?': must be one of",
+        ),
+    ],
+)
+def test_a_wrong_description_is_refused(description, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        distribution_from_json(description)
+
+
+def test_a_distribution_must_say_how_to_draw():
+    class Nothing(Distribution):
+        pass
+
+    with pytest.raises(TypeError, match="sample"):
+        Nothing()
