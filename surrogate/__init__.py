@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
-    from surrogate.networks import FNO, PODNet
+    from surrogate.networks import FNO, PODNet, PODPolynomial
     from surrogate.training import train
 
 _HOMES = {
@@ -20,6 +20,7 @@ _HOMES = {
     "FNO": "surrogate.networks",
     "OutOfDomainWarning": "surrogate.emulator",
     "PODNet": "surrogate.networks",
+    "PODPolynomial": "surrogate.networks",
     "Surrogate": "surrogate.emulator",
     "SurrogateFileError": "surrogate.emulator",
     "compare": "surrogate.comparison",
@@ -32,6 +33,7 @@ __all__ = [
     "Comparison",
     "OutOfDomainWarning",
     "PODNet",
+    "PODPolynomial",
     "Surrogate",
     "SurrogateFileError",
     "compare",

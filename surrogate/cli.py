@@ -198,9 +198,7 @@ def compare(
     if as_json:
         _print_json(comparison.to_json())
     else:
-        from rich.console import Console
-
-        Console().print(comparison.table())
+        typer.echo(comparison.table())
         typer.echo(comparison.verdict)
 
 

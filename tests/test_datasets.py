@@ -64,7 +64,7 @@ def fingerprint(folder):
 def by_index(dataset):
     """Each trajectory of all splits by the index of its draw, with the split."""
     found = {}
-    for split in SPLITS:
+    for split in filter(dataset.count, SPLITS):
         data = dataset.load(split)
         for position, index in enumerate(data.indices.tolist()):
             assert index not in found
@@ -142,10 +142,11 @@ class TestExtending:
         assert failures(extended) == failures(made)
         compare_statistics(extended.path, made.path)
 
-    def test_keeps_what_is_there(self, generate_here, tmp_path):
-        first = by_index(generate_here(Toy(), 21, tmp_path, seed=1))
+    @pytest.mark.parametrize(("before", "after"), [(21, 29), (5, 40)])
+    def test_keeps_what_is_there(self, generate_here, tmp_path, before, after):
+        first = by_index(generate_here(Toy(), before, tmp_path, seed=1))
         untouched = {path: path.stat().st_mtime_ns for path in tmp_path.glob("data/*/*.hdf5")}
-        second = by_index(generate_here(Toy(), 29, tmp_path, seed=1))
+        second = by_index(generate_here(Toy(), after, tmp_path, seed=1))
         for index, (split, _) in first.items():
             assert second[index][0] == split
         again = {path: path.stat().st_mtime_ns for path in untouched}

@@ -62,7 +62,7 @@ def test_a_parameter_outside_the_training_range_warns_by_name(emulator):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"nu": -1.0}, "nu=-1: viscosity must lie in"),
+        ({"nu": -1.0}, r"nu=-1\.0: viscosity must lie in"),
         ({"nu": float("nan")}, "nu=nan"),
         ({"mu": 1.0}, "mu: Burgers has no such input"),
         ({"u0": np.zeros(5)}, r"u0 has shape \(5,\)"),

@@ -109,7 +109,7 @@ def advance(v, rates, table, multipliers, modes, n, new):
 
     Args:
         v: spectrum at the beginning.
-        rates: nonlinear terms at the stages, ``(6, modes)``; the first row, that of ``v``, is given.
+        rates: nonlinear terms at the stages, ``(6, modes)``; the first, that of ``v``, is input.
         table: coefficients from `tabulate`.
         multipliers: g_p(k), ``(powers, modes)``.
         modes: modes carried; all arrays may have more.

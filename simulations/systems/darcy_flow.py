@@ -37,7 +37,9 @@ class DarcyFlow(Simulation):
 
     Finite volumes on n × n cells of constant mobility a. Conductances are harmonic means, which
     makes the flux between two cells exact in a layered medium; the sides are half a cell away from
-    the outermost values. Second order. Solved by conjugate gradients with black-box multigrid.
+    the outermost values. Second order: for the default medium and n = 128 the pressure is 0.3 % (in
+    the L2 norm) from that of the same medium on a finer grid. The linear system is solved by
+    conjugate gradients with black-box multigrid.
 
     The defaults are the medium of the Fourier neural operator benchmark. As u is proportional to
     f, the source is a setting and not an input.
@@ -72,7 +74,7 @@ class DarcyFlow(Simulation):
     def field_inputs(self) -> Mapping[str, FieldInput]:
         return {
             "a": FieldInput(
-                "mobility (permeability over viscosity)",
+                "mobility, permeability over viscosity",
                 "m2 Pa-1 s-1",
                 self.medium,
                 admissible=(1e-15, 1e15),
@@ -93,10 +95,12 @@ class DarcyFlow(Simulation):
         return np.full((self.n, self.n), self.source / self.n**2)
 
     def solve(self, inputs: Inputs) -> Solution:
-        conductances = conductances_of_cells(inputs["a"])
-        u, _, residual = multigrid.solve(*conductances, self._load, self.tolerance, MAX_ITERATIONS)
+        east, south, sides = conductances_of_cells(inputs["a"])
+        u, _, residual = multigrid.solve(
+            east, south, sides, self._load, self.tolerance, MAX_ITERATIONS
+        )
         if not residual <= self.tolerance:
-            u, residual = _solve_directly(*conductances, self._load)
+            u, residual = _solve_directly(east, south, sides, self._load)
         if not residual <= self.tolerance:
             raise SimulationDiverged(0.0, f"the residual of the pressure stays at {residual:.1e}")
         return {"u": u[None]}
@@ -106,7 +110,7 @@ class DarcyFlow(Simulation):
 
     def coarsened(self) -> Iterator[Self]:
         """Fewer cells and looser solves: every pair, since the best one depends on the medium."""
-        for tolerance in (self.tolerance, 1e-4, 1e-2):
+        for tolerance in (self.tolerance, 1e-2, 1e-1):
             for factor in (1.0, 0.5, 0.25, 0.125):
                 try:
                     rung = replace(self.rescaled(factor), tolerance=tolerance)

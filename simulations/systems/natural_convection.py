@@ -142,7 +142,7 @@ class NaturalConvection(Simulation):
 
     def coarsened(self) -> Iterator[Self]:
         """Looser tolerances: the resolution follows, for each input its own."""
-        for tolerance in (1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3):
+        for tolerance in (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 0.1, 0.3):
             if tolerance > self.tolerance:
                 yield replace(self, tolerance=tolerance)
 

@@ -1,10 +1,13 @@
 """Neural networks: arrays in, arrays out. One architecture a file."""
 
+import inspect
+
 from surrogate.networks.fno import FNO
 from surrogate.networks.network import Network, Signature
+from surrogate.networks.pod import PODNet
 from surrogate.networks.pod_polynomial import PODPolynomial
 
-__all__ = ["FNO", "Network", "PODPolynomial", "Signature", "by_name"]
+__all__ = ["FNO", "Network", "PODNet", "PODPolynomial", "Signature", "by_name"]
 
 
 def by_name(name: str) -> type[Network]:
@@ -16,7 +19,7 @@ def by_name(name: str) -> type[Network]:
     known = {
         key: value
         for key, value in globals().items()
-        if isinstance(value, type) and issubclass(value, Network) and value is not Network
+        if isinstance(value, type) and issubclass(value, Network) and not inspect.isabstract(value)
     }
     if name not in known:
         raise ValueError(f"network {name!r}: must be one of {', '.join(sorted(known))}")

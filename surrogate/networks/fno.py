@@ -9,7 +9,7 @@ References:
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -227,6 +227,11 @@ class FNO(Network):
     """
 
     any_grid = True
+    recipe: ClassVar[dict[str, Any]] = {
+        "epochs": 100,
+        "batch_size": 20,
+        "learning_rate": 4e-3,
+    }
     lift: nn.Sequential
     project: nn.Sequential | None
     readout: nn.Sequential | None

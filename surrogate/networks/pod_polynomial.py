@@ -3,8 +3,8 @@
 References:
     Xiu, Karniadakis, The Wiener–Askey polynomial chaos for stochastic differential equations, SIAM
     Journal on Scientific Computing 24 (2002) 619: polynomials of the parameters.
-    Hesthaven, Ubbiali, Non-intrusive reduced order modeling of nonlinear problems using neural
-    networks, Journal of Computational Physics 363 (2018) 55: regression of POD coefficients.
+    Allen, The relationship between variable selection and data augmentation and a method for
+    prediction, Technometrics 16 (1974) 125: the leave-one-out error (PRESS).
 """
 
 import itertools
@@ -13,24 +13,26 @@ import math
 import torch
 from torch import Tensor
 
-from surrogate.networks.network import Network, Signature
+from surrogate.networks.network import Signature
+from surrogate.networks.pod import PODDecoder
 
 # Penalties that are tried: factor from one degree to the next, and strength at degree 0
 GROWTHS = (1.3, 1.6, 2.0)
 STRENGTHS = tuple(10.0**k for k in range(-13, -2))
+# With a single parameter the number of terms would not bound it
+HIGHEST_DEGREE = 40
 
 
-class PODPolynomial(Network):
+class PODPolynomial(PODDecoder):
     """POD coefficients as polynomials of the parameters.
 
         y(θ) = Σ_k Φ_k Σ_α c_kα Π_p T_α_p(θ_p),    |α| ≤ degree,
 
-    with Chebyshev polynomials T and an orthonormal basis Φ for each output field. Where a solution
-    depends analytically on few parameters, the coefficients fall exponentially with the degree |α|,
-    and the error goes far below what gradient descent reaches. That is the prior: the fit is ridge
-    regression with a penalty that grows exponentially with the degree, at the rate and strength of
-    the smallest leave-one-out error, which costs no data. Basis and fit weigh each sample by the
-    inverse of its size, because it is relative errors that count.
+    with Chebyshev polynomials T and the basis Φ. Where a solution depends analytically on few
+    parameters, the coefficients fall exponentially with the degree |α|, and the error goes far
+    below what gradient descent reaches. That is the prior: the fit is ridge regression with a
+    penalty that grows exponentially with the degree, at the rate and strength of the smallest
+    leave-one-out error, which costs no data. Each sample weighs by the inverse of its size.
 
     Polynomials do not extrapolate: outside [−1, 1] a parameter is taken as the nearest end.
 
@@ -41,46 +43,30 @@ class PODPolynomial(Network):
 
     def __init__(self, modes: int = 64, max_terms: int = 400) -> None:
         super().__init__(modes=modes, max_terms=max_terms)
-        self.modes = modes
-        self.max_terms = max_terms
+        for name, value in self.config.items():
+            if value < 1:
+                raise ValueError(f"{name}={value}: must be at least 1")
+        self.modes, self.max_terms = modes, max_terms
 
     def create_layers(self, signature: Signature) -> None:
         if signature.in_channels:
             raise ValueError(
                 f"in_channels={signature.in_channels}: PODPolynomial takes parameters alone; "
-                "FNO takes fields"
+                "PODNet and FNO take fields"
             )
+        super().create_layers(signature)
         exponents = multi_indices(signature.in_scalars, self.max_terms)
         self.register_buffer("exponents", exponents, persistent=False)
-        points = math.prod(signature.grid)
-        self.bases = [f"basis_{i}" for i in range(len(signature.field_channels))]
-        ranks = []
-        for name, channels in zip(self.bases, signature.field_channels, strict=True):
-            ranks.append(min(self.modes, points * channels))
-            self.register_buffer(name, torch.zeros(ranks[-1], points * channels))
-        self.ranks = [*ranks, signature.out_scalars]
         self.register_buffer("coefficients", torch.zeros(exponents.shape[1], sum(self.ranks)))
 
-    def prepare(
-        self, fields: Tensor, scalars: Tensor, out_fields: Tensor, out_scalars: Tensor
+    def fit(
+        self, fields: Tensor, scalars: Tensor, targets: list[Tensor], weights: list[Tensor]
     ) -> None:
-        assert self.signature is not None
         terms = self.terms(scalars).double()
-        fitted = []
-        channels = out_fields.double().split(list(self.signature.field_channels), dim=-1)
-        for name, field in zip(self.bases, channels, strict=True):
-            snapshots = field.flatten(1)
-            weights = 1 / snapshots.norm(dim=1, keepdim=True).clamp_min(1e-12)
-            basis = getattr(self, name)
-            vectors = principal_vectors(weights * snapshots, len(basis))
-            basis[: len(vectors)] = vectors
-            fitted.append(self._fit(terms, snapshots @ basis.double().T, weights))
-        for value in out_scalars.double().unbind(dim=1):
-            weights = 1 / value.abs().clamp_min(1e-12)[:, None]
-            fitted.append(self._fit(terms, value[:, None], weights))
+        fitted = [self._regress(terms, t, w) for t, w in zip(targets, weights, strict=True)]
         self.coefficients.copy_(torch.cat(fitted, dim=1))
 
-    def _fit(self, terms: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def _regress(self, terms: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Weighted ridge regression with the penalty of the smallest leave-one-out error."""
         n = len(terms)
         matrix, weighted = weights * terms, weights * targets
@@ -92,7 +78,7 @@ class PODPolynomial(Network):
             q, r = torch.linalg.qr(torch.cat([matrix, penalty]))
             q = q[:n]
             fit = torch.linalg.solve_triangular(r, q.T @ weighted, upper=True)
-            # The error at each sample if it were left out follows from its leverage (Allen's PRESS)
+            # The error at each sample, if it were left out, follows from its leverage
             leverage = q.pow(2).sum(dim=1, keepdim=True)
             left_out = (weighted - matrix @ fit) / (1 - leverage)
             error = float(left_out.norm(dim=1).mean())
@@ -113,22 +99,13 @@ class PODPolynomial(Network):
 
     def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
         self.check_inputs(fields, scalars)
-        assert self.signature is not None
-        *latent, out_scalars = (self.terms(scalars) @ self.coefficients).split(self.ranks, dim=1)
-        shape = (len(scalars), *self.signature.grid)
-        parts = [
-            (z @ getattr(self, name)).reshape(*shape, channels)
-            for name, z, channels in zip(
-                self.bases, latent, self.signature.field_channels, strict=True
-            )
-        ]
-        return torch.cat([*parts, scalars.new_zeros(*shape, 0)], dim=-1), out_scalars
+        return self.decode(self.terms(scalars) @ self.coefficients)
 
 
 def multi_indices(dimensions: int, max_terms: int) -> Tensor:
-    """Exponents ``(dimensions, terms)`` of all terms up to the highest degree that fits."""
+    """Exponents ``(dimensions, terms)`` of all terms up to the highest total degree that fits."""
     degree = 0
-    while math.comb(dimensions + degree + 1, dimensions) <= max_terms:
+    while degree < HIGHEST_DEGREE and math.comb(dimensions + degree + 1, dimensions) <= max_terms:
         degree += 1
     exponents = [
         index
@@ -136,19 +113,3 @@ def multi_indices(dimensions: int, max_terms: int) -> Tensor:
         if sum(index) <= degree
     ]
     return torch.tensor(sorted(exponents, key=sum)).T.contiguous()
-
-
-def principal_vectors(snapshots: Tensor, count: int) -> Tensor:
-    """The first principal directions ``(≤ count, features)`` of ``(samples, features)``.
-
-    By the eigenvectors of the smaller of the two Gram matrices, which squares the singular values:
-    those below a millionth of the largest are noise and left out.
-    """
-    if len(snapshots) < snapshots.shape[1]:
-        values, vectors = torch.linalg.eigh(snapshots @ snapshots.T)
-        vectors = vectors.T @ snapshots / values.clamp_min(1e-300).sqrt()[:, None]
-    else:
-        values, vectors = torch.linalg.eigh(snapshots.T @ snapshots)
-        vectors = vectors.T
-    significant = int((values > 1e-12 * values[-1]).sum())
-    return vectors.flip(0)[: min(count, significant)]

@@ -253,6 +253,18 @@ def test_a_transient_within_the_first_step_is_noticed():
         assert relative_error(frames[-1], reference[-1]) < 10 * tolerance
 
 
+def test_errors_that_are_damped_away_cost_no_steps():
+    """Cahn–Hilliard: 107 steps; 174 if the strongly damped modes had to be as accurate."""
+    n, k = 128, wavenumbers(128, 1.0, powers=2)
+    x = np.arange(n) / n
+    u0 = 0.3 * np.sin(2 * np.pi * x) + 0.1 * np.cos(6 * np.pi * x)
+    arguments = u0, 1e-2 * (k**2 - 4e-4 * k**4), [0 * k, -1e-2 * k**2], [0.0, 2.0]
+    reference, *_ = solve(*arguments, 1e-11)
+    frames, accepted, _ = solve(*arguments, 1e-6)
+    assert relative_error(frames[-1], reference[-1]) < 1e-5
+    assert accepted < 140
+
+
 def test_a_finer_grid_costs_no_more_steps_and_changes_nothing():
     coarse = burgers(128)
     frames, accepted, _ = solve(*coarse[:3], [0.0, coarse[3]], 1e-8)

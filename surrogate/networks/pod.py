@@ -1,0 +1,155 @@
+"""Proper orthogonal decomposition: fields as a few coefficients of a basis learnt from data.
+
+References:
+    Hesthaven, Ubbiali, Non-intrusive reduced order modeling of nonlinear problems using neural
+    networks, Journal of Computational Physics 363 (2018) 55.
+"""
+
+import itertools
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from surrogate.networks.network import Network, Signature
+
+
+class PODDecoder(Network):
+    """Base of networks that answer with coefficients of an orthonormal basis of each output field.
+
+    A basis is made of the principal directions of the training fields, each divided by its own
+    norm: it is relative errors that count, and the weak fields of a set count as much as the strong
+    ones.
+    """
+
+    modes: int
+
+    def create_layers(self, signature: Signature) -> None:
+        points = math.prod(signature.grid)
+        self.ranks = []
+        for i, channels in enumerate(signature.field_channels):
+            self.ranks.append(min(self.modes, points * channels))
+            self.register_buffer(f"basis_{i}", torch.zeros(self.ranks[-1], points * channels))
+        # The scalar outputs follow the coefficients of the fields
+        self.ranks.append(signature.out_scalars)
+
+    def prepare(
+        self, fields: Tensor, scalars: Tensor, out_fields: Tensor, out_scalars: Tensor
+    ) -> None:
+        assert self.signature is not None
+        targets, weights = [], []
+        channels = out_fields.double().split(list(self.signature.field_channels), dim=-1)
+        for i, field in enumerate(channels):
+            snapshots = field.flatten(1)
+            weight = 1 / snapshots.norm(dim=1, keepdim=True).clamp_min(1e-12)
+            basis = getattr(self, f"basis_{i}")
+            vectors = principal_directions(weight * snapshots, len(basis))
+            basis[: len(vectors)] = vectors
+            targets.append(snapshots @ basis.double().T)
+            weights.append(weight)
+        for value in out_scalars.double().unbind(dim=1):
+            targets.append(value[:, None])
+            weights.append(1 / value[:, None].abs().clamp_min(1e-12))
+        self.fit(fields, scalars, targets, weights)
+
+    @abstractmethod
+    def fit(
+        self, fields: Tensor, scalars: Tensor, targets: list[Tensor], weights: list[Tensor]
+    ) -> None:
+        """Look at the coefficients that training data have.
+
+        Args:
+            fields: inputs ``(samples, *grid, in_channels)``.
+            scalars: inputs ``(samples, in_scalars)``.
+            targets: for each field its coefficients ``(samples, rank)``, then one ``(samples, 1)``
+                for each scalar output, in float64.
+            weights: for each of these the inverse size of the samples, ``(samples, 1)``.
+        """
+
+    def decode(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Fields and scalars from ``(batch, sum of ranks)``."""
+        assert self.signature is not None
+        *latent, scalars = coefficients.split(self.ranks, dim=1)
+        shape = (len(coefficients), *self.signature.grid)
+        parts = [
+            (z @ getattr(self, f"basis_{i}")).reshape(*shape, channels)
+            for i, (z, channels) in enumerate(
+                zip(latent, self.signature.field_channels, strict=True)
+            )
+        ]
+        fields = torch.cat(parts, dim=-1) if parts else coefficients.new_empty(*shape, 0)
+        return fields, scalars
+
+
+class PODNet(PODDecoder):
+    """POD coefficients of the outputs by a multilayer perceptron.
+
+    It takes the scalars and, where there are field inputs, their POD coefficients. All coefficients
+    are whitened on both sides.
+
+    Args:
+        modes: basis vectors for each output field and each field input, at most.
+        width: of the hidden layers.
+        layers: hidden layers.
+    """
+
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 1000, "batch_size": 32, "learning_rate": 3e-3}
+
+    def __init__(self, modes: int = 48, width: int = 128, layers: int = 3) -> None:
+        super().__init__(modes=modes, width=width, layers=layers)
+        for name, value in self.config.items():
+            if value < 1:
+                raise ValueError(f"{name}={value}: must be at least 1")
+        self.modes, self.width, self.layers = modes, width, layers
+
+    def create_layers(self, signature: Signature) -> None:
+        super().create_layers(signature)
+        inputs, outputs = signature.in_scalars, sum(self.ranks)
+        if signature.in_channels:
+            points = math.prod(signature.grid)
+            rank = min(self.modes, points) * signature.in_channels
+            self.register_buffer("input_basis", torch.zeros(points * signature.in_channels, rank))
+            inputs += rank
+        self.register_buffer("mean", torch.zeros(outputs))
+        self.register_buffer("deviation", torch.ones(outputs))
+        sizes = [inputs, *[self.width] * self.layers]
+        hidden: list[nn.Module] = []
+        for before, after in itertools.pairwise(sizes):
+            hidden += [nn.Linear(before, after), nn.SiLU()]
+        self.perceptron = nn.Sequential(*hidden, nn.Linear(self.width, outputs))
+
+    def fit(
+        self, fields: Tensor, scalars: Tensor, targets: list[Tensor], weights: list[Tensor]
+    ) -> None:
+        coefficients = torch.cat(targets, dim=1)
+        self.mean.copy_(coefficients.mean(dim=0))
+        self.deviation.copy_(coefficients.std(dim=0).clamp_min(1e-12))
+        if fields.shape[-1]:
+            snapshots = fields.double().flatten(1)
+            vectors = principal_directions(snapshots, self.input_basis.shape[1])
+            spread = (snapshots @ vectors.T).std(dim=0).clamp_min(1e-12)
+            self.input_basis[:, : len(vectors)] = (vectors / spread[:, None]).T
+
+    def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
+        self.check_inputs(fields, scalars)
+        if fields.shape[-1]:
+            scalars = torch.cat([scalars, fields.flatten(1) @ self.input_basis], dim=1)
+        return self.decode(torch.addcmul(self.mean, self.deviation, self.perceptron(scalars)))
+
+
+def principal_directions(snapshots: Tensor, count: int) -> Tensor:
+    """The first principal directions ``(≤ count, features)`` of ``(samples, features)``.
+
+    By the eigenvectors of the smaller of the two Gram matrices, which squares the singular values:
+    those below a millionth of the largest are noise and left out.
+    """
+    if len(snapshots) < snapshots.shape[1]:
+        values, vectors = torch.linalg.eigh(snapshots @ snapshots.T)
+        directions = vectors.T @ snapshots / values.clamp_min(1e-300).sqrt()[:, None]
+    else:
+        values, vectors = torch.linalg.eigh(snapshots.T @ snapshots)
+        directions = vectors.T
+    significant = int((values > 1e-12 * values[-1]).sum())
+    return directions.flip(0)[: min(count, significant)]
