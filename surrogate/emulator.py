@@ -211,10 +211,7 @@ def load(path: str | Path) -> Surrogate:
         simulation = simulations.make(config["system"], config["settings"])
         network_type = networks.by_name(config["network"])
         network = network_type(**config["network_config"])
-        described = config["signature"]
-        signature = Signature(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
-        )
+        signature = Signature(**config["signature"])
         encoding = Encoding(
             simulation,
             {name: tuple(moment) for name, moment in config["encoding"]["moments"].items()},

@@ -32,8 +32,9 @@ class Encoded(NamedTuple):
     fields_out: Tensor
     scalars_out: Tensor
 
-    def __getitem__(self, selection: Any) -> "Encoded":  # type: ignore[override]
-        return Encoded(*(tensor[selection] for tensor in tuple(self)))
+    def pick(self, samples: Tensor) -> "Encoded":
+        """The samples with these indices."""
+        return Encoded(*(tensor[samples] for tensor in self))
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,14 @@ class Encoding:
     @cached_property
     def _affine(self) -> dict[bool, tuple[Tensor, Tensor]]:
         """Mean and deviation of all channels together, of the fields and of the scalars."""
+
+        def joined(moments: list[Array]) -> Tensor:
+            return torch.as_tensor(np.concatenate([np.empty(0, np.float32), *moments]))
+
         return {
-            spatial: tuple(
-                torch.as_tensor(np.concatenate([np.empty(0, np.float32), *moments]))
-                for moments in (
-                    [o.mean for o in self.outputs if o.spatial is spatial],
-                    [o.std for o in self.outputs if o.spatial is spatial],
-                )
+            spatial: (
+                joined([o.mean for o in self.outputs if o.spatial is spatial]),
+                joined([o.std for o in self.outputs if o.spatial is spatial]),
             )
             for spatial in (True, False)
         }

@@ -245,7 +245,7 @@ class _Split:
         n = len(data.scalars_in)
         order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
         for start in range(0, n, batch_size):
-            yield data[order[start : start + batch_size]]
+            yield data.pick(order[start : start + batch_size])
 
 
 @dataclass

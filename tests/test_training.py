@@ -24,14 +24,11 @@ class Affine(Network):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = {}
 
-    def build(self, signature):
+    def create_layers(self, signature):
         points = int(np.prod(signature.grid))
-        self.signature = signature
         outputs = points * signature.out_channels + signature.out_scalars
         self.layer = torch.nn.Linear(points * signature.in_channels + signature.in_scalars, outputs)
-        return self
 
     def forward(self, fields, scalars):
         values = self.layer(torch.cat([fields.flatten(1), scalars], 1))

@@ -138,7 +138,7 @@ class Pointwise(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if not self._is_faster_as_convolution(x):
             return super().forward(x)
-        image = x.reshape(len(x), -1, 1, self.in_features).permute(0, 3, 1, 2)
+        image = x.reshape(x.shape[0], -1, 1, self.in_features).permute(0, 3, 1, 2)
         image = F.conv2d(image, self.weight[:, :, None, None], self.bias)
         return image.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
 
@@ -147,7 +147,7 @@ class Pointwise(nn.Linear):
             x.device.type == "cpu"
             and x.dtype == torch.float32
             and x.ndim > 2
-            and len(x) > 1
+            and x.shape[0] > 1
             and self.out_features >= 16
             and not torch.is_autocast_enabled("cpu")
             and not torch.compiler.is_compiling()

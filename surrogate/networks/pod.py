@@ -72,7 +72,7 @@ class PODDecoder(Network):
         """Fields and scalars from ``(batch, sum of ranks)``."""
         assert self.signature is not None
         *latent, scalars = coefficients.split(self.ranks, dim=1)
-        shape = (len(coefficients), *self.signature.grid)
+        shape = (coefficients.shape[0], *self.signature.grid)
         parts = [
             (z @ getattr(self, f"basis_{i}")).reshape(*shape, channels)
             for i, (z, channels) in enumerate(
@@ -94,6 +94,10 @@ class PODNet(PODDecoder):
         width: of the hidden layers.
         layers: hidden layers.
     """
+
+    mean: Tensor
+    deviation: Tensor
+    input_basis: Tensor
 
     recipe: ClassVar[dict[str, Any]] = {"epochs": 1000, "batch_size": 32, "learning_rate": 3e-3}
 

@@ -41,6 +41,9 @@ class PODPolynomial(PODDecoder):
         max_terms: polynomial terms, at most; it bounds the degree.
     """
 
+    exponents: Tensor
+    coefficients: Tensor
+
     def __init__(self, modes: int = 64, max_terms: int = 400) -> None:
         super().__init__(modes=modes, max_terms=max_terms)
         for name, value in self.config.items():
@@ -56,6 +59,7 @@ class PODPolynomial(PODDecoder):
             )
         super().create_layers(signature)
         exponents = multi_indices(signature.in_scalars, self.max_terms)
+        self.degree = int(exponents.max())
         self.register_buffer("exponents", exponents, persistent=False)
         self.register_buffer("coefficients", torch.zeros(exponents.shape[1], sum(self.ranks)))
 
@@ -90,10 +94,10 @@ class PODPolynomial(PODDecoder):
         """Values of all polynomial terms, ``(batch, terms)``."""
         # In double precision: the argument of the cosine is multiplied by the degree
         angles = torch.acos(scalars.double().clamp(-1.0, 1.0))
-        order = torch.arange(int(self.exponents.max()) + 1, device=scalars.device)
+        order = torch.arange(self.degree + 1, device=scalars.device)
         chebyshev = torch.cos(angles[..., None] * order).to(scalars.dtype)
         terms = chebyshev[:, 0].index_select(1, self.exponents[0])
-        for parameter in range(1, len(self.exponents)):
+        for parameter in range(1, self.exponents.shape[0]):
             terms = terms * chebyshev[:, parameter].index_select(1, self.exponents[parameter])
         return terms
 
