@@ -153,13 +153,32 @@ def compared(contenders: list[Contender], timings: dict[str, Timing]) -> list[di
     ]
 
 
+def darcy_rows() -> list[dict[str, object]]:
+    """Those of `solvers_darcy`, with the ratio to the first method of each case."""
+    rows, first = [], {}
+    for row in solvers_darcy.rows():
+        seconds = first.setdefault(row["case"], row["seconds"])
+        rows.append(
+            {
+                "case": row["case"],
+                "method": row["method"],
+                "iterations": row["iterations"],
+                "relative error": f"{row['error']:.1e}",
+                "CPU ms": 1e3 * row["seconds"],
+                "spread": f"{2 * row['spread'] / row['seconds']:.0%}",
+                "CPU time over first": row["seconds"] / seconds,
+            }
+        )
+    return rows
+
+
 def rows() -> list[dict[str, object]]:
     """Burgers from sin 2πx, ν = 0.01, at t = 1."""
     rival = py_pde(N)
     contenders = [
         ours(N, TARGET),
         exponax([N], TARGET),
-        exponax(range(128, N, 32), TARGET),
+        exponax(range(64, N, 16), TARGET),
         rival,
         ours(N, rival.error),
     ]
@@ -172,8 +191,8 @@ def main() -> None:
     here = machine("physurrogate", "numba", "rocket-fft", "exponax", "jax", "py-pde", "pyamg")
     text = f"""## Solvers
 
-Side by side in one process pinned to one core; medians of samples that other processes left alone,
-if there were three of them. Machine: {here}.
+Side by side in one process pinned to one core; medians of the samples that other processes left
+alone, if there were three of them, otherwise of all. Machine: {here}.
 
 ### Burgers
 
@@ -188,7 +207,10 @@ advance. Ours gets another viscosity in every call and computes its coefficients
 
 ### Darcy
 
-{table(solvers_darcy.rows())}
+−∇·(a∇u) = 1 to a relative residual of 1e-8, set-up included; error relative to a direct solution.
+Ours starts from the medium, the others from the assembled matrix.
+
+{table(darcy_rows())}
 """
     print(text)
     replace_section("solvers", text)

@@ -56,21 +56,23 @@ def run(folder: str | Path, *, progress: bool = True) -> Path:
     return report
 
 
-def run_case(case: Case, folder: Path, *, progress: bool = True) -> Comparison:
-    """One system: dataset and model are kept in ``folder``."""
+def run_case(
+    case: Case, folder: Path, *, model: str = "model", progress: bool = True
+) -> Comparison:
+    """One system: the dataset, and the model under its name, are kept in ``folder``."""
     dataset = simulations.generate(
         case.simulation, case.trajectories, folder / "dataset", progress=progress
     )
-    model = folder / "model"
-    if (model / "config.json").exists():
-        emulator = surrogate.load(model)
+    kept = folder / model
+    if (kept / "config.json").exists():
+        emulator = surrogate.load(kept)
     else:
-        model.mkdir(parents=True, exist_ok=True)
-        checkpoint = model / "checkpoint.safetensors"
+        kept.mkdir(parents=True, exist_ok=True)
+        checkpoint = kept / "checkpoint.safetensors"
         emulator = surrogate.train(
             dataset, case.network(), checkpoint=checkpoint, progress=progress, **case.recipe
         )
-        emulator.save(model)
+        emulator.save(kept)
         checkpoint.unlink()
     return surrogate.compare(
         case.simulation, emulator, dataset=dataset, n=case.held_out, progress=progress

@@ -109,6 +109,7 @@ def train(
     limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
     train_data = _Split(dataset, "train", encoding, limit, device)
     valid_data = _Split(dataset, "valid", encoding, limit, device)
+    start = time.perf_counter()
     if isinstance(network, Network):
         network.build(encoding.signature)
         if type(network).prepare is not Network.prepare:
@@ -116,6 +117,7 @@ def train(
     network.to(device)
 
     run = _Run(network, encoding, plan, _identity(dataset, network, plan), device)
+    run.seconds = time.perf_counter() - start
     if checkpoint is not None and Path(checkpoint).exists():
         run.resume(Path(checkpoint))
     run.fit(train_data, valid_data, Path(checkpoint) if checkpoint else None, progress)

@@ -106,8 +106,11 @@ class SpectralConv(nn.Module):
         # which it trains to a lower error.
         nn.init.normal_(self.weight, std=0.1 / math.sqrt(2 * self.weight.shape[2]))
 
-    def forward(self, u: Tensor, transforms: Transforms) -> Tensor:
-        """Convolve ``u`` of shape ``(batch, *grid, in_channels)``; the grid is kept."""
+    def forward(self, u: Tensor, transforms: Transforms, onto: Tensor | None = None) -> Tensor:
+        """Convolve ``u`` of shape ``(batch, *grid, in_channels)``; the grid is kept.
+
+        Adding the result to ``onto`` here saves a pass over memory.
+        """
         batch, *grid, _ = u.shape
         _, frequencies, in_channels, out_channels = self.weight.shape
         c = u
@@ -121,9 +124,14 @@ class SpectralConv(nn.Module):
         real = by_real[:, :batch] - by_imag[:, batch:]
         imag = by_real[:, batch:] + by_imag[:, :batch]
         v = torch.stack([real.transpose(0, 1), imag.transpose(0, 1)], dim=1)
-        for axis in range(len(grid)):
-            _, synthesis = transforms[axis]
-            v = synthesis @ v.reshape(batch * math.prod(grid[:axis]), synthesis.shape[1], -1)
+        for axis, (_, synthesis) in enumerate(transforms):
+            lines = batch * math.prod(grid[:axis])
+            v = v.reshape(lines, synthesis.shape[1], -1)
+            if onto is not None and axis == len(grid) - 1:
+                onto = onto.reshape(lines, synthesis.shape[0], out_channels)
+                v = torch.baddbmm(onto, synthesis.expand(lines, -1, -1), v)
+            else:
+                v = synthesis @ v
         return v.reshape(batch, *grid, out_channels)
 
 
@@ -172,7 +180,7 @@ class FourierBlock(nn.Module):
             self.gate = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor, transforms: Transforms, modulation: Tensor | None) -> Tensor:
-        y = self.local(x) + self.spectral(x, transforms)
+        y = self.spectral(x, transforms, onto=self.local(x))
         if modulation is not None:
             scale, shift = modulation.unbind(dim=1)
             y = torch.addcmul(shift, 1 + scale, y)

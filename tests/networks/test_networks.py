@@ -1,6 +1,7 @@
 """What every network keeps: shapes, gradients, determinism, files, export. One list, all tests."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import torch
 
 from surrogate import networks
 from surrogate.networks import FNO, Network, PODNet, PODPolynomial, Signature
-from surrogate.networks.fno import SpectralConv, fourier_transforms
+from surrogate.networks.fno import Pointwise, SpectralConv, fourier_transforms
 
 SIGNATURES = {
     "1-D fields": Signature((24,), (True,), 2, 1, 3),
@@ -230,8 +231,89 @@ class TestSpectralConv:
         )
         torch.testing.assert_close(u[0, :, 0], solution(t), rtol=1e-12, atol=1e-12)
 
+    def test_equals_the_truncated_fft_in_three_dimensions(self):
+        torch.manual_seed(0)
+        grid, modes = (6, 10, 9), (2, 4, 3)
+        layer = SpectralConv(2, 2, modes).double()
+        u = torch.randn(2, *grid, 2, dtype=torch.float64)
+        ours = layer(u, fourier_transforms(grid, modes, (True,) * 3, dtype=torch.float64))
+        c = torch.fft.rfftn(u, dim=(1, 2, 3), norm="forward")
+        out = torch.zeros_like(c)
+        ranges = [range(1 - modes[0], modes[0]), range(1 - modes[1], modes[1]), range(modes[2])]
+        for k, weight in zip(itertools.product(*ranges), torch.complex(*layer.weight), strict=True):
+            out[:, *k] = c[:, *k] @ weight
+        theirs = torch.fft.irfftn(out, s=grid, dim=(1, 2, 3), norm="forward")
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+    def test_leaves_out_what_a_coarse_grid_cannot_represent(self):
+        torch.manual_seed(0)
+        layer = SpectralConv(1, 1, (6,)).double()
+
+        def convolved(n: int) -> torch.Tensor:
+            x = 2 * torch.pi * torch.arange(n, dtype=torch.float64) / n
+            u = 0.3 + torch.cos(x - 0.4) + torch.sin(3 * x)
+            transforms = fourier_transforms((n,), (6,), (True,), dtype=torch.float64)
+            return layer(u[None, :, None], transforms)
+
+        torch.testing.assert_close(convolved(32)[:, ::4], convolved(8), rtol=1e-12, atol=1e-12)
+
+    def test_adds_to_what_it_is_given(self):
+        layer, transforms = (
+            SpectralConv(3, 2, (2, 3)),
+            fourier_transforms((7, 8), (2, 3), (True,) * 2),
+        )
+        u, onto = torch.randn(2, 7, 8, 3), torch.randn(2, 7, 8, 2)
+        torch.testing.assert_close(layer(u, transforms, onto), onto + layer(u, transforms))
+
+
+@pytest.mark.parametrize("grid", [(40,), (9, 11), (4, 5, 6)])
+def test_a_pointwise_map_is_the_same_as_convolution_and_as_product(grid):
+    torch.manual_seed(0)
+    layer = Pointwise(7, 16)
+    x = torch.randn(3, *grid, 7, requires_grad=True)
+    assert layer._is_faster_as_convolution(x)
+    variables = (x, layer.weight, layer.bias)
+    ours, theirs = layer(x), torch.nn.functional.linear(*variables)
+    torch.testing.assert_close(ours, theirs)
+    cotangent = torch.randn_like(ours)
+    for ours_d, theirs_d in zip(
+        torch.autograd.grad(ours, variables, cotangent),
+        torch.autograd.grad(theirs, variables, cotangent),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours_d, theirs_d, rtol=1e-4, atol=1e-4)
+
 
 class TestFNO:
+    @pytest.mark.parametrize("channel_mlp", [None, 0.5])
+    def test_is_the_composition_that_its_equations_say(self, channel_mlp):
+        signature = Signature((16,), (True,), 2, 2, 3, 1)
+        make = lambda: FNO(modes=4, width=6, layers=2, channel_mlp=channel_mlp)  # noqa: E731
+        network = built(make, signature, torch.float64)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(0.5 * torch.randn_like(parameter))
+        fields, scalars = batch(signature, dtype=torch.float64)
+        gelu = torch.nn.functional.gelu
+        x = network.lift(fields)
+        scale, shift = network.modulate(scalars).reshape(4, 2, 2, 1, 6).unbind(dim=2)
+        for i, block in enumerate(network.blocks):
+            c = torch.fft.rfft(x, dim=1, norm="forward")[:, :4]
+            c = torch.einsum("bki,kio->bko", c, torch.complex(*block.spectral.weight))
+            convolved = torch.fft.irfft(c, n=16, dim=1, norm="forward")
+            y = convolved + x @ block.local.weight.T + block.local.bias
+            y = (1 + scale[:, i]) * y + shift[:, i]
+            if channel_mlp is None:
+                x = x + block.mix(gelu(y))
+            elif i == 0:
+                x = gelu(block.mix(gelu(y)) + block.gate * x)
+            else:
+                x = block.mix(y) + block.gate * x
+        out_fields, out_scalars = network(fields, scalars)
+        torch.testing.assert_close(out_fields, network.project(x), rtol=1e-10, atol=1e-10)
+        expected = network.readout(x.mean(dim=1))
+        torch.testing.assert_close(out_scalars, expected, rtol=1e-10, atol=1e-10)
+
     def test_is_the_same_function_on_a_finer_grid(self):
         signature = Signature((32, 24), (True, False), 1, 1, 2)
         network = built(lambda: FNO(modes=4, width=8, layers=1), signature, torch.float64)
@@ -264,6 +346,36 @@ class TestFNO:
             half = network(*inputs)[0].detach()
         full = network(*inputs)[0].detach()
         assert float((half.float() - full).norm() / full.norm()) < 0.05
+
+    def test_matrices_of_double_precision_are_not_rounded_to_single(self):
+        network = FNO(modes=4, width=8, layers=1).build(SIGNATURES["3-D fields"]).double()
+        (transforms, _), *_ = network._geometries.values()
+        exact = fourier_transforms(
+            (8, 6, 10), network.modes, (True, True, False), 0.25, torch.float64
+        )
+        for ours, theirs in zip(transforms, exact, strict=True):
+            assert torch.equal(ours[0], theirs[0])
+            assert torch.equal(ours[1], theirs[1])
+
+    def test_knows_where_it_is_on_a_periodic_grid_without_field_inputs(self):
+        signature = Signature((12,), (True,), 0, 1, 1)
+        network = built(lambda: FNO(modes=4, width=8, layers=1), signature)
+        fields = network(*batch(signature))[0]
+        assert float(fields.detach().std(dim=1).min()) > 1e-3
+
+    @pytest.mark.parametrize(
+        "settings",
+        [{"modes": 0}, {"modes": [4, 0]}, {"width": 0}, {"layers": 0}, {"padding": 1.5}],
+    )
+    def test_impossible_settings_are_refused(self, settings):
+        with pytest.raises(ValueError, match=next(iter(settings))):
+            FNO(**settings)
+
+    @pytest.mark.parametrize("modes", [3, [3, 3, 3]])
+    def test_grids_it_cannot_serve_are_refused(self, modes):
+        grid = () if modes == 3 else (8, 8)
+        with pytest.raises(ValueError, match=r"grid=\("):
+            FNO(modes=modes).build(Signature(grid, (True,) * len(grid), 1, 0, 1))
 
 
 class TestPODPolynomial:
