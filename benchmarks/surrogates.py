@@ -31,10 +31,7 @@ WAYS: dict[str, dict[str, Callable[[], Network]]] = {
         "PODPolynomial, 120 terms": lambda: PODPolynomial(max_terms=120),
         "PODNet": PODNet,
     },
-    "burgers": {
-        "FNO": lambda: FNO(modes=16, width=32),
-        "FNO, 2 layers": lambda: FNO(modes=16, width=32, layers=2),
-    },
+    "burgers": {"FNO": lambda: FNO(modes=16, width=32)},
 }
 
 

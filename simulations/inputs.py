@@ -77,6 +77,9 @@ class GaussianRandomField(Distribution):
         tau: inverse correlation length, in inverse units of the coordinate.
         scale: amplitude of the square root of the covariance operator.
 
+    Raises:
+        ValueError: of `sample`, on axes whose points are not equidistant.
+
     References:
         Li et al., Fourier neural operator for parametric PDEs (2021), appendix A.3.
     """
@@ -94,8 +97,14 @@ class GaussianRandomField(Distribution):
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         squared = np.zeros(grid.shape)
         for position, axis in enumerate(grid.axes):
-            length = axis.bounds[1] - axis.bounds[0]
-            n = axis.points.size
+            low, high = axis.bounds
+            length, n = high - low, axis.points.size
+            expected = low + (np.arange(n) + (0.0 if axis.is_periodic else 0.5)) * length / n
+            if not np.allclose(axis.points, expected, rtol=0.0, atol=1e-9 * length):
+                raise ValueError(
+                    f"axis {axis.name}: a Gaussian random field needs equidistant points, "
+                    "at cell centres unless the axis is periodic"
+                )
             k = _signed_modes(n) * 2 if axis.is_periodic else np.arange(n)
             shape = [1] * grid.ndim
             shape[position] = n

@@ -13,7 +13,7 @@ import math
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -261,6 +261,23 @@ class Simulation(ABC):
             except InvalidInput:
                 return
             factor /= 2
+
+    def coarser_and_looser(self, tolerances: Iterable[float]) -> Iterator[Self]:
+        """For `coarsened` of a system with a ``tolerance``: the best pair depends on the input.
+
+        Every pair of one of these tolerances, or the present one, and the full, half, quarter or
+        eighth number of points.
+        """
+        present = self.settings["tolerance"]
+        for tolerance in (present, *(t for t in tolerances if t > present)):
+            for factor in (1.0, 0.5, 0.25, 0.125):
+                try:
+                    settings = {**self.rescaled(factor).settings, "tolerance": tolerance}
+                    rung = self.from_settings(settings)
+                except InvalidInput:
+                    break
+                if rung != self:
+                    yield rung
 
     def warm_up(self) -> None:
         """Compile the kernels (or load them from the disk cache) on the cheapest version."""

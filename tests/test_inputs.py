@@ -231,3 +231,9 @@ def test_a_distribution_must_say_how_to_draw():
 
     with pytest.raises(TypeError, match="sample"):
         Nothing()
+
+
+def test_a_gaussian_random_field_refuses_points_that_are_not_equidistant():
+    nodes = Axis("x", np.sin(np.pi * np.arange(9) / 16) ** 2, (0.0, 1.0))
+    with pytest.raises(ValueError, match="axis x: a Gaussian random field needs equidistant"):
+        GaussianRandomField().sample(np.random.default_rng(0), Grid((nodes,)))

@@ -18,8 +18,8 @@ costs on the coarsest grid that resolves it; a front that steepens gets its mode
 
 References:
     Whalen, Brio, Moloney, Exponential time-differencing with embedded Runge–Kutta adaptive step
-    control, Journal of Computational Physics 280 (2015) 579: the scheme. Of the weights of its
-    third stage, the one that is printed as 497 must be 467 for order five.
+    control, Journal of Computational Physics 280 (2015) 579: the scheme, with 467 for 497 in the
+    weight of the third stage, a misprint that its authors correct in their package rkstiff.
 """
 
 import numpy as np
@@ -153,9 +153,9 @@ def _step_error(rates, exponential, step, modes):
     """Estimated L2 error of a step, less what the linear part would damp away within another one.
 
     The fourth difference of the stages, weighted as for L = 0 (Boole's rule): with the true weights
-    it would overlook an oscillation that the stages do not resolve. It is the error of the embedded
-    solution of order four. That of the step itself is smaller, by a factor of ten at the least in
-    every equation tried.
+    it would overlook an oscillation that the stages do not resolve. A tenth of it, since it is the
+    error of an embedded solution of lower order: that of the step was smaller by a factor of ten or
+    more wherever it was measured (Burgers, Korteweg–de Vries, Kuramoto–Sivashinsky, Allen–Cahn).
     """
     total = 0.0
     for k in range(modes):
@@ -196,7 +196,7 @@ def _drop_modes(v, modes, fewest, negligible):
 @kernel
 def _transform_length(modes, powers, n):
     """Shortest convenient transform that keeps all products of ``modes`` modes free of aliasing."""
-    return min(n, scipy.fft.next_fast_len((powers + 2) * (modes - 1) + 1, True))
+    return min(n, np.int64(scipy.fft.next_fast_len((powers + 2) * (modes - 1) + 1, True)))
 
 
 @kernel

@@ -99,7 +99,7 @@ class PODNet(PODDecoder):
     deviation: Tensor
     input_basis: Tensor
 
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 1000, "batch_size": 32, "learning_rate": 3e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 300, "batch_size": 32, "learning_rate": 3e-3}
 
     def __init__(self, modes: int = 48, width: int = 128, layers: int = 3) -> None:
         super().__init__(modes=modes, width=width, layers=layers)
@@ -121,7 +121,7 @@ class PODNet(PODDecoder):
         sizes = [inputs, *[self.width] * self.layers]
         hidden: list[nn.Module] = []
         for before, after in itertools.pairwise(sizes):
-            hidden += [nn.Linear(before, after), nn.SiLU()]
+            hidden += [nn.Linear(before, after), nn.GELU()]
         self.perceptron = nn.Sequential(*hidden, nn.Linear(self.width, outputs))
 
     def fit(

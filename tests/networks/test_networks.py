@@ -265,6 +265,23 @@ class TestSpectralConv:
         u, onto = torch.randn(2, 7, 8, 3), torch.randn(2, 7, 8, 2)
         torch.testing.assert_close(layer(u, transforms, onto), onto + layer(u, transforms))
 
+    def test_extends_by_zero_beyond_walls(self):
+        """Coefficients of the indicator of [0, 1] with period P: (1 − e^(−2πik/P)) / 2πik."""
+        n, modes, period = 500, 5, 1.25
+        ((analysis, synthesis),) = fourier_transforms(
+            (n,), (modes,), (False,), padding=0.25, dtype=torch.float64
+        )
+        k = torch.arange(1, modes, dtype=torch.float64)
+        angle = 2 * torch.pi * k / period
+        expected = (1 - torch.exp(-1j * angle)) / (1j * angle * period)
+        real, imag = analysis.sum(dim=1).reshape(2, modes)
+        torch.testing.assert_close(real[0], torch.tensor(1 / period, dtype=torch.float64))
+        torch.testing.assert_close(torch.complex(real, imag)[1:], expected, rtol=0, atol=1e-5)
+        x = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+        waves = 2 * torch.exp(1j * x[:, None] * angle)
+        torch.testing.assert_close(synthesis[:, 1:modes], waves.real)
+        torch.testing.assert_close(synthesis[:, modes + 1 :], -waves.imag)
+
 
 @pytest.mark.parametrize("grid", [(40,), (9, 11), (4, 5, 6)])
 def test_a_pointwise_map_is_the_same_as_convolution_and_as_product(grid):
@@ -376,6 +393,29 @@ class TestFNO:
         grid = () if modes == 3 else (8, 8)
         with pytest.raises(ValueError, match=r"grid=\("):
             FNO(modes=modes).build(Signature(grid, (True,) * len(grid), 1, 0, 1))
+
+
+class TestPODNet:
+    def test_answers_around_the_mean_in_units_of_the_spread(self):
+        """Its perceptron is whitened: 0 is the mean of the training fields, 1 a deviation off."""
+        signature = Signature((7,), (False,), 0, 1, 2)
+        network = PODNet(modes=3).build(signature).double()
+        torch.manual_seed(0)
+        spread = torch.tensor([3.0, 0.7, 0.01], dtype=torch.float64)
+        amplitudes = 5.0 + spread * torch.randn(20, 3, dtype=torch.float64)
+        fields = (amplitudes @ torch.randn(3, 14, dtype=torch.float64)).reshape(20, 7, 2)
+        network.prepare(fields[..., :0], amplitudes[:, :1], fields, amplitudes[:, :0])
+        coefficients = fields.flatten(1) @ network.basis_0.T
+        for parameter in network.perceptron.parameters():
+            torch.nn.init.zeros_(parameter)
+        for offset in (0.0, 1.0):
+            network.perceptron[-1].bias.data.fill_(offset)
+            predicted, _ = network(fields[:1, :, :0], amplitudes[:1, :1])
+            expected = coefficients.mean(dim=0) + offset * coefficients.std(dim=0)
+            expected = (expected @ network.basis_0).reshape(1, 7, 2)
+            torch.testing.assert_close(predicted, expected, rtol=1e-9, atol=1e-9)
+            if offset == 0:
+                torch.testing.assert_close(predicted[0], fields.mean(dim=0), rtol=1e-6, atol=1e-6)
 
 
 class TestPODPolynomial:
