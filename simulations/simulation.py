@@ -88,7 +88,8 @@ class Parameter:
     def check(self, name: str, value: Any) -> float:
         """The value as a float, or `InvalidInput`."""
         low, high = self.admissible
-        allowed = f"{self.description} must lie in [{low:g}, {high:g}] {self.unit}"
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        allowed = f"{self.description} must lie in [{low:g}, {high:g}]{unit}"
         if isinstance(value, (bool, np.bool_, str, bytes)):  # float() would take them
             raise InvalidInput(f"{name}={value!r}: {allowed}")
         try:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,8 +125,10 @@ def train(
 ) -> None:
     """Train a surrogate; the same command continues a training that was interrupted."""
     import surrogate
+    from simulations import Dataset
     from surrogate import networks
 
+    data = Dataset(dataset)
     chosen = None
     if network is not None:
         chosen = networks.by_name(network)(**_parse_settings(network_settings))
@@ -140,7 +143,7 @@ def train(
     recipe = {key: value for key, value in given.items() if value is not None}
     output.mkdir(parents=True, exist_ok=True)
     emulator = surrogate.train(
-        dataset,
+        data,
         chosen,
         checkpoint=output / "checkpoint.safetensors",
         device=device,
@@ -219,6 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
+    warnings.showwarning = _warn
     try:
         app(arguments or sys.argv[1:] or ["--help"], standalone_mode=False)
     except KeyboardInterrupt:
@@ -242,6 +246,10 @@ def _run(arguments: list[str] | None) -> int:
 def _complain(message: str, code: int) -> int:
     typer.echo("surrogate: " + " ".join(message.split()), err=True)
     return code
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    _complain(f"warning: {message}", OK)
 
 
 def _make(name: str, settings: Iterable[str]) -> "Simulation":
@@ -309,7 +317,7 @@ def _summary(solution: "xarray.Dataset") -> dict[str, Any]:
     variables: dict[str, Any] = {}
     for name, values in solution.data_vars.items():
         if values.size == 1:
-            variables[str(name)] = {"value": float(values), "units": values.attrs["units"]}
+            variables[str(name)] = {"value": values.item(), "units": values.attrs["units"]}
         else:
             variables[str(name)] = {
                 "min": float(values.min()),

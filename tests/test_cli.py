@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -87,6 +88,29 @@ def test_generate_train_predict(run, dataset, model, tmp_path):
     answer = json.loads(out)
     assert answer["answered_by"] == "surrogate (FNO)"
     assert answer["fields"]["u"]["shape"] == [3, 32]
+
+
+def test_a_number_among_the_fields_is_printed_as_such(run):
+    code, out, _ = run(
+        "simulate", "NaturalConvection", "-p", "rayleigh=1e3", "-p", "prandtl=0.71", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["fields"]["nusselt"]["value"] == pytest.approx(1.1178, abs=1e-3)
+
+
+def test_a_warning_is_one_line_on_stderr(run, model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = run("predict", model, "-p", "nu=5", "--seed", 1, "--json")
+    assert code == 0
+    assert err.startswith("surrogate: warning: nu=5 is outside the training range")
+    assert err.count("\n") == 1
+
+
+def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
+    code, *_ = run("train", tmp_path / "nowhere", "-o", tmp_path / "model")
+    assert code == 2
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
