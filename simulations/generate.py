@@ -209,9 +209,9 @@ def _run_all(
     simulation.warm_up()  # once, before several workers compile the same kernels side by side
     if _is_out_of_reach(simulation):
         warnings.warn(
-            f"{type(simulation).__name__} is defined in this session or in a function, where "
-            "worker processes cannot find it: generating in one process. Put it in a module to use "
-            "several.",
+            f"{type(simulation).__name__} is defined in the running program or in a function, "
+            "where worker processes cannot find it: generating in one process. Put it in a module "
+            "to use several.",
             stacklevel=3,
         )
         for plan in plans:

@@ -588,7 +588,9 @@ class TestProcesses:
         class Local(Toy):
             pass
 
-        with pytest.warns(UserWarning, match=r"Local is defined in this session or in a function"):
+        with pytest.warns(
+            UserWarning, match=r"Local is defined in the running program or in a function"
+        ):
             dataset = simulations.generate(Local(), 2, tmp_path)
         assert len(dataset.load("train")) == 2
         assert "Local: 100%" in capsys.readouterr().err

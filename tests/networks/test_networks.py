@@ -449,6 +449,16 @@ class TestPODPolynomial:
         predicted = network(torch.zeros(50, 6, 0).double(), test)[0][:, 0, 0]
         assert float((predicted / truth - 1).abs().max()) < 0.02
 
+    def test_has_the_derivative_of_its_polynomials_at_the_ends_of_the_box(self):
+        """T_k'(±1) = (±1)^(k+1) k²."""
+        network = PODPolynomial(max_terms=9).build(Signature((3,), (False,), 0, 1, 1)).double()
+        ends = torch.tensor([[-1.0], [1.0]], dtype=torch.float64, requires_grad=True)
+        terms = network.terms(ends)
+        for k in range(9):
+            (slope,) = torch.autograd.grad(terms[:, k].sum(), ends, retain_graph=True)
+            expected = torch.tensor([[(-1.0) ** (k + 1) * k**2], [float(k**2)]]).double()
+            torch.testing.assert_close(slope, expected, rtol=1e-3, atol=1e-9)
+
     def test_takes_the_nearest_end_outside_its_box(self):
         signature = SIGNATURES["2-D parameters"]
         network = built(MAKERS["PODPolynomial"], signature)
