@@ -3,6 +3,7 @@
 Every system is a class: ``simulations.Burgers(n=256)(nu=0.01, seed=7)`` is an `xarray.Dataset`.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ def catalogue() -> dict[str, type[Simulation]]:
     waiting = Simulation.__subclasses__()
     while waiting:
         system = waiting.pop()
-        found[system.__name__] = system
+        if not inspect.isabstract(system):
+            found[system.__name__] = system
         waiting.extend(system.__subclasses__())
     return dict(sorted(found.items()))
 

@@ -415,6 +415,12 @@ class TestCatalogue:
         assert simulations.catalogue()["DefinedOnTheFly"] is DefinedOnTheFly
         assert simulations.make("DefinedOnTheFly", {"n": 8}) == DefinedOnTheFly(n=8)
 
+    def test_leaves_out_what_cannot_be_made(self):
+        class Family(simulations.Simulation):
+            """A base of several systems, itself abstract."""
+
+        assert "Family" not in simulations.catalogue()
+
     def test_the_smallest_possible_system(self):
         """A parameter to a number: no fields, no space, one instant, default rescaling."""
 
