@@ -210,7 +210,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", help="Folder for everything.")] = Path("demo"),
     quiet: Quiet = False,
 ) -> None:
-    """Generate, train, compare and report: natural convection and Burgers, in some minutes."""
+    """Generate, train, compare and report: natural convection and Burgers, in minutes."""
     from surrogate.demo import run
 
     typer.echo(f"report: {run(output, progress=not quiet)}")
