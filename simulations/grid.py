@@ -10,7 +10,7 @@ from scipy.interpolate import BarycentricInterpolator, make_interp_spline
 
 Array = NDArray[np.floating]
 Boundary = Literal["periodic", "wall", "open"]
-Interpolation = Literal["fourier", "spline", "polynomial"]
+Interpolation = Literal["fourier", "spline", "polynomial", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,8 @@ class Axis:
         unit: unit of the coordinate.
         boundary: condition at the lower and the upper side: ``periodic``, ``wall`` or ``open``.
         interpolation: the interpolant through the values that has the accuracy of the
-            discretisation: ``fourier``, ``spline`` (cubic) or ``polynomial`` (Chebyshev nodes).
+            discretisation: ``fourier``, ``spline`` (cubic) or ``polynomial`` (Chebyshev nodes);
+            ``none`` where the points are individuals with nothing between them.
     """
 
     name: str
@@ -53,6 +54,14 @@ class Axis:
         spacing = (bounds[1] - bounds[0]) / n
         return cls(name, bounds[0] + (np.arange(n) + 0.5) * spacing, bounds, unit, boundary)
 
+    @classmethod
+    def members(cls, name: str, n: int) -> "Axis":
+        """``n`` individuals, such as particles or lattice sites: not a discretisation of anything.
+
+        Their number belongs to the problem, and rescaling leaves it alone.
+        """
+        return cls(name, np.arange(n) + 0.5, (0.0, n), "1", ("open", "open"), "none")
+
     @property
     def is_periodic(self) -> bool:
         return self.boundary[0] == "periodic"
@@ -76,6 +85,8 @@ class Axis:
             self.points, points, rtol=0.0, atol=1e-12 * length
         ):
             return np.eye(points.size)
+        if self.interpolation == "none":
+            raise ValueError(f"axis {self.name}: there is nothing between its {len(self.points)}")
         identity = np.eye(self.points.size)
         if self.interpolation == "fourier":
             return _fourier_matrix(self.points, length, points)

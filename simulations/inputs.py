@@ -135,6 +135,29 @@ class Thresholded(Distribution):
         return np.where(self.field.sample(rng, grid) >= 0.0, self.high, self.low)
 
 
+@dataclass(frozen=True)
+class WhiteNoise(Distribution):
+    """Independent normal numbers at all points: for particles and noise, not for functions."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        return self.mean + self.deviation * own.standard_normal(grid.shape)
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """The same value everywhere, drawn uniformly from a range; ``low = high`` fixes it."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        return np.full(grid.shape, rng.uniform(self.low, self.high))
+
+
 def _signed_modes(n: int) -> NDArray[np.int64]:
     """Wavenumbers in the order of the FFT, ``0, 1, …, −2, −1``."""
     return np.rint(np.fft.fftfreq(n, 1.0 / n)).astype(np.int64)

@@ -13,7 +13,7 @@ import math
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +23,7 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike
 
+from simulations.compilation import denormals_flushed
 from simulations.grid import Array, Axis, Grid
 from simulations.inputs import Distribution, distribution_from_json
 
@@ -35,6 +36,7 @@ __all__ = [
     "Inputs",
     "InvalidInput",
     "Parameter",
+    "Sampling",
     "Simulation",
     "SimulationDiverged",
     "Solution",
@@ -122,6 +124,7 @@ class FieldInput:
         initial_of: name of the output field whose first stored frame this is, if it is one.
         piecewise_constant: whether the values belong to cells (a coefficient with jumps) rather
             than to points of a smooth function; says how it moves between resolutions.
+        order: 0 scalar, 1 vector: as many components as the grid has axes, each drawn on its own.
     """
 
     description: str
@@ -130,15 +133,28 @@ class FieldInput:
     admissible: tuple[float, float] = (-math.inf, math.inf)
     initial_of: str | None = None
     piecewise_constant: bool = False
+    order: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.distribution, Distribution):
             raise InvalidInput(f"{self.distribution!r}: {self.description} needs a distribution")
 
+    def shape(self, grid: Grid) -> tuple[int, ...]:
+        """Shape of the values on a grid."""
+        return grid.shape + (grid.ndim,) * self.order
+
+    def draw(self, rng: np.random.Generator, grid: Grid) -> Array:
+        """Values drawn from the distribution, shape ``shape(grid)``."""
+        if self.order == 0:
+            return self.distribution.sample(rng, grid)
+        components = [self.distribution.sample(rng, grid) for _ in range(grid.ndim)]
+        return np.stack(components, axis=-1)
+
     def check(self, name: str, value: ArrayLike, grid: Grid) -> Array:
         """The values as a contiguous float64 array, or `InvalidInput`."""
         low, high = self.admissible
-        expected = " x ".join(map(str, grid.shape))
+        shape = self.shape(grid)
+        expected = " x ".join(map(str, shape))
         try:
             array = np.asarray(value)
         except (TypeError, ValueError):
@@ -146,9 +162,9 @@ class FieldInput:
         if array.dtype.kind not in "biuf":  # a cast would take text, and drop imaginary parts
             raise InvalidInput(f"{name}: {self.description} must be {expected} real numbers")
         array = np.ascontiguousarray(array, dtype=np.float64)
-        if array.shape != grid.shape:
+        if array.shape != shape:
             raise InvalidInput(
-                f"{name} has shape {array.shape}: {self.description} must have shape {grid.shape}"
+                f"{name} has shape {array.shape}: {self.description} must have shape {shape}"
             )
         if not np.all((array >= low) & (array <= high)) or not np.isfinite(array).all():
             raise InvalidInput(
@@ -191,6 +207,70 @@ def check_setting(
         raise InvalidInput(f"{name}={value!r}: must be {kind} in [{low:.10g}, {high:.10g}]")
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """Where a dataset draws its parameters from, other than from their default ranges.
+
+        Sampling({"nu": (0.01, 0.02)})  # a range of its own
+        Sampling(cases=[{"feed": 0.014, "kill": 0.054}, {"feed": 0.098, "kill": 0.057}])
+
+    Args:
+        ranges: lowest and highest value by parameter, inside its admissible range.
+        cases: values by parameter; one case is drawn, all with the same probability. A single
+            case fixes parameters.
+
+    Raises:
+        InvalidInput: a range that is none, or cases that name different parameters.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] | tuple[tuple[str, tuple[float, float]], ...] = ()
+    cases: Sequence[Mapping[str, float]] | tuple[tuple[tuple[str, float], ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        # Tuples, so that a simulation can be hashed and compared
+        try:
+            ranges = tuple((n, (float(a), float(b))) for n, (a, b) in dict(self.ranges).items())
+            cases = tuple(tuple((n, float(v)) for n, v in dict(c).items()) for c in self.cases)
+        except (TypeError, ValueError):
+            raise InvalidInput(
+                f"sampling={self.ranges!r}, {self.cases!r}: must be ranges (low, high) by "
+                "parameter, and cases with a number for each of their parameters"
+            ) from None
+        for name, (low, high) in ranges:
+            if not low <= high:
+                raise InvalidInput(f"sampling={name}: ({low:g}, {high:g}) must ascend")
+        if len({frozenset(name for name, _ in case) for case in cases}) > 1:
+            raise InvalidInput(f"sampling={cases!r}: all cases must give the same parameters")
+        object.__setattr__(self, "ranges", ranges)
+        object.__setattr__(self, "cases", cases)
+
+    def of(self, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+        """The parameters with the ranges that draws come from.
+
+        Raises:
+            InvalidInput: an unknown parameter, or a value outside its admissible range.
+        """
+        drawn = dict(parameters)
+        spans = dict(self.ranges)
+        for name, *_ in self.cases[0] if self.cases else ():
+            values = [dict(case)[name] for case in self.cases]
+            spans[name] = (min(values), max(values))
+        for name, span in spans.items():
+            if name not in parameters:
+                raise InvalidInput(f"sampling={name}: no such parameter; has {list(parameters)}")
+            for value in span:
+                parameters[name].check(name, value)
+            drawn[name] = dataclasses.replace(parameters[name], sampling=span)
+        return drawn
+
+    def to_json(self) -> dict[str, Any]:
+        """Inverse of the constructor, as JSON values."""
+        return {
+            "ranges": {name: list(span) for name, span in self.ranges},
+            "cases": [dict(case) for case in self.cases],
+        }
+
+
 def package_version() -> str:
     """Version of the installed distribution."""
     try:
@@ -206,11 +286,34 @@ class Simulation(ABC):
     A subclass is a frozen dataclass whose fields are its settings. It declares `parameters`,
     `fields`, `grid` and `times` (and `field_inputs`, if it takes any), and implements `solve` and
     `rescaled`. Calling it validates, draws what is not given, solves and labels.
+
+    Args:
+        sampling: where datasets draw the parameters from, if not from their default ranges.
     """
+
+    sampling: Sampling = dataclasses.field(default=Sampling(), kw_only=True)
 
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     fields: ClassVar[Mapping[str, Field]] = {}
     time_unit: ClassVar[str] = "s"
+    #: Settings under which published data were made, by name.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @classmethod
+    def preset(cls, name: str, **settings: Any) -> Self:
+        """The simulation with the settings of a published dataset; those given replace them.
+
+        Raises:
+            InvalidInput: there is no such preset or setting.
+        """
+        if name not in cls.presets:
+            raise InvalidInput(f"preset={name!r}: {cls.__name__} has {sorted(cls.presets)}")
+        return cls.from_settings({**cls.presets[name], **settings})
+
+    @cached_property
+    def drawn_parameters(self) -> dict[str, Parameter]:
+        """The parameters with the ranges that datasets draw from, `sampling` considered."""
+        return self.sampling.of(self.parameters)
 
     @property
     def field_inputs(self) -> Mapping[str, FieldInput]:
@@ -270,6 +373,7 @@ class Simulation(ABC):
         eighth number of points.
         """
         present = self.settings["tolerance"]
+        seen: list[Simulation] = [self]
         for tolerance in (present, *(t for t in tolerances if t > present)):
             for factor in (1.0, 0.5, 0.25, 0.125):
                 try:
@@ -277,7 +381,8 @@ class Simulation(ABC):
                     rung = self.from_settings(settings)
                 except InvalidInput:
                     break
-                if rung != self:
+                if rung not in seen:  # a system without a grid is the same at every factor
+                    seen.append(rung)
                     yield rung
 
     def warm_up(self) -> None:
@@ -296,7 +401,9 @@ class Simulation(ABC):
         described = {}
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)
-            if isinstance(value, Distribution):
+            if value == Sampling():  # the default ranges are part of the system
+                continue
+            if isinstance(value, (Distribution, Sampling)):
                 value = value.to_json()
             elif isinstance(value, np.generic):
                 value = value.item()
@@ -312,7 +419,12 @@ class Simulation(ABC):
                 raise InvalidInput(f"{name}: {cls.__name__} has no such setting; it has {known}")
         arguments = dict(settings)
         for name, value in settings.items():
-            if isinstance(value, dict):
+            if name == "sampling" and isinstance(value, dict):
+                try:
+                    arguments[name] = Sampling(**value)
+                except TypeError:
+                    raise InvalidInput(f"sampling={value!r}: has ranges and cases") from None
+            elif isinstance(value, dict):
                 try:
                     arguments[name] = distribution_from_json(value)
                 except ValueError as error:
@@ -324,10 +436,13 @@ class Simulation(ABC):
     def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
         """Draw one admissible set of inputs, reproducible from the generator alone."""
         drawn: dict[str, float | Array] = {
-            name: parameter.quantile(rng.random()) for name, parameter in self.parameters.items()
+            name: declared.quantile(rng.random())
+            for name, declared in self.drawn_parameters.items()
         }
+        if cases := self.sampling.cases:
+            drawn.update(cases[rng.integers(len(cases))])
         for name, field_input in self.field_inputs.items():
-            drawn[name] = field_input.distribution.sample(rng, self.grid)
+            drawn[name] = field_input.draw(rng, self.grid)
         return drawn
 
     def check_inputs(self, given: Mapping[str, Any]) -> dict[str, float | Array]:
@@ -363,8 +478,13 @@ class Simulation(ABC):
         return self.sample(np.random.default_rng(int(seed))) | checked, int(seed)
 
     def run(self, inputs: Inputs) -> Solution:
-        """`solve`, and a refusal of any result that is not finite or not what is declared."""
-        solution = self.solve(inputs)
+        """`solve`, and a refusal of any result that is not finite or not what is declared.
+
+        Numbers below 1e-308 count as zero meanwhile: processors take up to a hundred times as long
+        for them, and diffusion into an empty region makes many.
+        """
+        with denormals_flushed():
+            solution = self.solve(inputs)
         found = {name: values.shape for name, values in solution.items()}
         declared = {n: (self.times.size, *f.shape(self.grid)) for n, f in self.fields.items()}
         if found != declared:
@@ -411,8 +531,9 @@ class Simulation(ABC):
             variables[name] = (dims, solution[name], described)
         for name, field_input in self.field_inputs.items():
             if field_input.initial_of is None:
+                dims = (*space, *("component", "component2")[: field_input.order])
                 described = {"units": field_input.unit, "long_name": field_input.description}
-                variables[name] = (space, inputs[name], described)
+                variables[name] = (dims, inputs[name], described)
         parameters = {name: float(inputs[name]) for name in self.parameters}
         coordinates: dict[str, Any] = {
             name: ((), value, {"units": declared.unit, "long_name": declared.description})
@@ -423,7 +544,7 @@ class Simulation(ABC):
         coordinates["time"] = ("time", self.times, {"units": self.time_unit})
         for axis in self.grid.axes:
             coordinates[axis.name] = (axis.name, axis.points, {"units": axis.unit})
-        if any(field.order for field in self.fields.values()):
+        if any(f.order for f in (*self.fields.values(), *self.field_inputs.values())):
             coordinates["component"] = ("component", list(space))
         provenance = {
             "system": type(self).__name__,

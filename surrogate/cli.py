@@ -344,10 +344,14 @@ def _describe(simulation: "Simulation") -> dict[str, Any]:
                 "sampling": list(p.sampling),
                 "scale": p.scale,
             }
-            for name, p in simulation.parameters.items()
+            for name, p in simulation.drawn_parameters.items()
         },
         "field_inputs": {
-            name: {"description": f.description, "unit": f.unit, "shape": simulation.grid.shape}
+            name: {
+                "description": f.description,
+                "unit": f.unit,
+                "shape": f.shape(simulation.grid),
+            }
             for name, f in simulation.field_inputs.items()
         },
         "fields": {

@@ -117,7 +117,8 @@ class Surrogate:
             raise InvalidInput(f"inputs={given}: predict needs each of {needed}")
         n = len(next(iter(batch.values())))
         for name, values in batch.items():
-            expected = (n, *self.simulation.grid.shape) if name in field_inputs else (n,)
+            grid = self.simulation.grid
+            expected = (n, *field_inputs[name].shape(grid)) if name in field_inputs else (n,)
             if values.shape != expected:
                 raise InvalidInput(f"{name} has shape {values.shape}: must have {expected}")
         for name, (low, high) in self.encoding.ranges.items():

@@ -129,7 +129,7 @@ class Encoding:
         return Signature(
             grid=grid.shape,
             periodic=grid.periodic,
-            in_channels=len(self.simulation.field_inputs),
+            in_channels=sum(grid.ndim**f.order for f in self.simulation.field_inputs.values()),
             in_scalars=len(self.simulation.parameters),
             out_channels=channels(True),
             out_scalars=channels(False),
@@ -166,14 +166,21 @@ class Encoding:
     def encode_inputs(
         self, parameters: Mapping[str, Array], field_inputs: Mapping[str, Array], n: int
     ) -> tuple[Tensor, Tensor]:
-        """Input tensors: parameters ``(n,)`` and field inputs ``(n, *space)`` by name."""
+        """Input tensors: parameters ``(n,)`` and field inputs ``(n, *space, *component)`` by name.
+
+        A vector has one channel for each of its components.
+        """
         shape = self.simulation.grid.shape
-        fields = np.empty((n, *shape, len(self.simulation.field_inputs)), np.float32)
-        for position, (name, declared) in enumerate(self.simulation.field_inputs.items()):
+        fields = np.empty((n, *shape, self.signature.in_channels), np.float32)
+        used = 0
+        for name, declared in self.simulation.field_inputs.items():
             mean, std = self.moments[declared.initial_of or name]
-            fields[..., position] = (np.asarray(field_inputs[name]) - mean) / std
+            values = (np.asarray(field_inputs[name]) - np.asarray(mean)) / np.asarray(std)
+            channels = self.simulation.grid.ndim**declared.order
+            fields[..., used : used + channels] = values.reshape(n, *shape, channels)
+            used += channels
         scalars = np.empty((n, len(self.simulation.parameters)), np.float32)
-        for position, (name, parameter) in enumerate(self.simulation.parameters.items()):
+        for position, (name, parameter) in enumerate(self.simulation.drawn_parameters.items()):
             low, high = parameter.sampling
             value = np.asarray(parameters[name], np.float64)
             if parameter.scale == "log":

@@ -1,6 +1,7 @@
 """The kernel decorator and its disk cache."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,12 @@ import numpy as np
 import pytest
 
 from simulations import compilation
-from simulations.compilation import kernel, kernel_cache_directory, user_cache_directory
+from simulations.compilation import (
+    denormals_flushed,
+    kernel,
+    kernel_cache_directory,
+    user_cache_directory,
+)
 
 
 @kernel
@@ -90,3 +96,22 @@ def test_a_changed_callee_in_another_file_is_noticed(package):
     callee.write_text(callee.read_text().replace("x + 1", "x + 2"))
     assert call_outer(package) == ["30", "0", "1"]
     assert not list(Path(package).rglob("*.nbi"))
+
+
+@kernel
+def shrink(values, times):
+    for _ in range(times):
+        for i in range(values.size):
+            values[i] *= 0.5
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="a switch of x86")
+def test_denormals_are_zero_only_while_asked():
+    values = np.full(3, 1e-300)
+    with pytest.raises(KeyError), denormals_flushed():
+        shrink(values, 40)
+        raise KeyError
+    assert not values.any()
+    values[:] = 1e-300
+    shrink(values, 40)
+    assert np.all((0 < values) & (values < 1e-311))

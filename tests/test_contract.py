@@ -25,6 +25,7 @@ from simulations.simulation import (
     FieldInput,
     InvalidInput,
     Parameter,
+    Sampling,
     Simulation,
     SimulationDiverged,
     check_setting,
@@ -372,7 +373,7 @@ class TestSettings:
             ({"t_end": math.inf}, "t_end=inf: must be a number"),
             ({"t_end": None}, "t_end=None: must be a number"),
             ({"t_end": [1.0]}, r"t_end=\(1.0,\): must be a number"),
-            ({"size": 3}, r"size: Toy has no such setting; it has \['n', 't_end'"),
+            ({"size": 3}, r"size: Toy has no such setting; it has \['sampling', 'n', 't_end'"),
             ({"initial": {"distribution": "Even"}}, "initial: distribution='Even': must be one of"),
             ({"initial": {"flat": 1}}, "initial: distribution=None: must be one of"),
             (
@@ -401,6 +402,51 @@ class TestSettings:
     def test_a_name_that_does_not_exist(self):
         with pytest.raises(InvalidInput, match=r"Nothing: no such system; there are .*Burgers"):
             simulations.make("Nothing")
+
+
+class TestSampling:
+    def test_a_range_of_its_own(self):
+        toy = Toy(sampling=Sampling({"kappa": (0.5, 0.6)}))
+        draws = [toy.sample(np.random.default_rng(seed)) for seed in range(50)]
+        assert 0.5 < min(d["kappa"] for d in draws) < 0.52
+        assert 0.58 < max(d["kappa"] for d in draws) < 0.6
+        for seed, drawn in enumerate(draws):
+            assert drawn["offset"] == Toy().sample(np.random.default_rng(seed))["offset"]
+
+    def test_cases_are_drawn_whole(self):
+        cases = [{"kappa": 0.1, "offset": 1.0}, {"kappa": 0.2, "offset": 2.0}]
+        toy = Toy(sampling=Sampling(cases=cases))
+        draws = [toy.sample(np.random.default_rng(seed)) for seed in range(40)]
+        pairs = {(d["kappa"], d["offset"]) for d in draws}
+        assert pairs == {(0.1, 1.0), (0.2, 2.0)}
+        assert toy.drawn_parameters["kappa"].sampling == (0.1, 0.2)
+
+    def test_round_trip_through_json(self):
+        sampling = Sampling({"kappa": (0.5, 0.6)}, [{"offset": 0.1}, {"offset": 0.7}])
+        toy = Toy(sampling=sampling)
+        again = simulations.make("Toy", json.loads(json.dumps(toy.settings)))
+        assert again == toy
+        assert hash(again) == hash(toy)
+        assert "sampling" not in Toy().settings
+
+    @pytest.mark.parametrize(
+        ("sampling", "complaint"),
+        [
+            ({"ranges": {"kappa": [0.2, 0.1]}}, r"sampling=kappa: \(0.2, 0.1\) must ascend"),
+            ({"ranges": {"kappa": [0.1, 99.0]}}, r"kappa=99.0: conductivity must lie in"),
+            ({"ranges": {"nu": [0.1, 0.2]}}, r"sampling=nu: no such parameter; has \['kappa'"),
+            ({"ranges": {"kappa": 1}}, "must be ranges"),
+            ({"cases": [{"kappa": 1.0}, {"offset": 1.0}]}, "all cases must give the same"),
+            ({"limits": {}}, "has ranges and cases"),
+        ],
+    )
+    def test_an_impossible_one_is_refused(self, sampling, complaint):
+        with pytest.raises(InvalidInput, match=complaint):
+            simulations.make("Toy", {"sampling": sampling})(seed=0)
+
+    def test_an_unknown_preset_is_refused(self):
+        with pytest.raises(InvalidInput, match=r"preset='the_bad': Toy has \[\]"):
+            Toy.preset("the_bad")
 
 
 class TestCatalogue:
@@ -529,7 +575,8 @@ class TestEverySystem:
         for name, field_input in simulation.field_inputs.items():
             if field_input.initial_of is not None:
                 first = simulation.fields[field_input.initial_of]
-                assert (first.unit, first.order, first.spatial) == (field_input.unit, 0, True), name
+                declared = (field_input.unit, field_input.order, True)
+                assert (first.unit, first.order, first.spatial) == declared, name
         for field in simulation.fields.values():
             assert field.unit
             assert field.description
@@ -601,7 +648,7 @@ class TestEverySystem:
             good = small.sample(np.random.default_rng(0))[name]
             poisoned = good.copy()
             poisoned.flat[-1] = math.nan
-            for value in (good[..., :-1], good[None], poisoned, "x", None):
+            for value in (good[:-1], good[None], poisoned, "x", None):
                 with pytest.raises(
                     InvalidInput, match=f"{name}.*{re.escape(field_input.description)}"
                 ):
@@ -621,6 +668,12 @@ class TestEverySystem:
             assert simulations.make(system.__name__, json.loads(text)) == simulation
         assert pickle.loads(pickle.dumps(small)) == small
 
+    def test_presets_can_be_made_and_drawn_from(self, system):
+        for name in system.presets:
+            simulation = system.preset(name)
+            assert simulations.make(system.__name__, simulation.settings) == simulation
+            simulation.check_inputs(simulation.sample(np.random.default_rng(0)))
+
     def test_bad_settings_are_refused(self, system):
         for setting in fields(system):
             if type(setting.default) not in (int, float):
@@ -633,11 +686,14 @@ class TestEverySystem:
     def test_rescaling_multiplies_the_points(self, system):
         simulation = system()
         finer, coarser = simulation.rescaled(2.0), simulation.rescaled(0.5)
-        for n, more, fewer in zip(
-            simulation.grid.shape, finer.grid.shape, coarser.grid.shape, strict=True
-        ):
-            assert abs(more - 2 * n) <= 1
-            assert abs(fewer - n / 2) <= 1
+        axes = zip(simulation.grid.axes, finer.grid.shape, coarser.grid.shape, strict=True)
+        for axis, more, fewer in axes:
+            n = axis.points.size
+            if axis.interpolation == "none":  # individuals belong to the problem
+                assert more == fewer == n
+            else:
+                assert abs(more - 2 * n) <= 1
+                assert abs(fewer - n / 2) <= 1
         assert simulation.rescaled(1.0) == simulation
 
     def test_the_ladder_descends(self, system):

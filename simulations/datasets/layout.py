@@ -123,7 +123,8 @@ def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, 
     for axis in simulation.grid.axes:
         points = axis.points.astype(np.float32)
         _scale(file, axis.name, points, axis.unit, f"{axis.name} coordinate", time_varying=False)
-    order = max(field.order for field in simulation.fields.values())
+    declared = (*simulation.fields.values(), *simulation.field_inputs.values())
+    order = max(field.order for field in declared)
     for component in COMPONENTS[:order]:
         components = np.arange(simulation.grid.ndim)
         _scale(file, component, components, "1", "vector component", time_varying=False)
@@ -147,7 +148,8 @@ def _write_variables(file: h5py.File, simulation: Simulation, samples: Trajector
     for name in coefficient_names(simulation):
         declared = simulation.field_inputs[name]
         attributes = {"units": declared.unit, "long_name": declared.description}
-        _variable(file, name, samples.field_inputs[name], ("sample", *space), attributes)
+        dims = ("sample", *space, *COMPONENTS[: declared.order])
+        _variable(file, name, samples.field_inputs[name], dims, attributes)
         file[name].attrs["dim_varying"] = [True] * len(space)
     for name, field in simulation.fields.items():
         dims = ("sample", "time", *(space if field.spatial else ()))

@@ -22,8 +22,9 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
     Vectors and tensors have one value for each component.
     """
     moments: dict[str, dict[str, Moments]] = {}
+    declared = {**simulation.field_inputs, **simulation.fields}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
-        order = simulation.fields[name].order if name in simulation.fields else 0
+        order = declared[name].order
         moments[name] = {"value": _moments(values, order)}
         if name in simulation.fields and values.shape[1] > 1:
             moments[name]["delta"] = _moments(np.diff(values, axis=1), order)
