@@ -100,7 +100,7 @@ def _set_control_register(context, value):
 @kernel
 def _exchange_control_register(set_bits, cleared_bits):
     """Set and clear bits; returns what the register was."""
-    before = _control_register()
+    before = _control_register()  # type: ignore[call-arg, var-annotated]
     _set_control_register(numba.uint32((before | set_bits) & ~cleared_bits))
     return before
 

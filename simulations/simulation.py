@@ -229,8 +229,9 @@ class Sampling:
     def __post_init__(self) -> None:
         # Tuples, so that a simulation can be hashed and compared
         try:
-            ranges = tuple((n, (float(a), float(b))) for n, (a, b) in dict(self.ranges).items())
-            cases = tuple(tuple((n, float(v)) for n, v in dict(c).items()) for c in self.cases)
+            given: list[dict[str, Any]] = [dict(self.ranges), *map(dict, self.cases)]
+            ranges = tuple((n, (float(a), float(b))) for n, (a, b) in given[0].items())
+            cases = tuple(tuple((n, float(v)) for n, v in case.items()) for case in given[1:])
         except (TypeError, ValueError):
             raise InvalidInput(
                 f"sampling={self.ranges!r}, {self.cases!r}: must be ranges (low, high) by "
@@ -252,8 +253,9 @@ class Sampling:
         """
         drawn = dict(parameters)
         spans = dict(self.ranges)
-        for name, *_ in self.cases[0] if self.cases else ():
-            values = [dict(case)[name] for case in self.cases]
+        cases = [dict(case) for case in self.cases]
+        for name in cases[0] if cases else ():
+            values = [case[name] for case in cases]
             spans[name] = (min(values), max(values))
         for name, span in spans.items():
             if name not in parameters:
@@ -440,7 +442,7 @@ class Simulation(ABC):
             for name, declared in self.drawn_parameters.items()
         }
         if cases := self.sampling.cases:
-            drawn.update(cases[rng.integers(len(cases))])
+            drawn.update(cases[int(rng.integers(len(cases)))])
         for name, field_input in self.field_inputs.items():
             drawn[name] = field_input.draw(rng, self.grid)
         return drawn
@@ -544,7 +546,8 @@ class Simulation(ABC):
         coordinates["time"] = ("time", self.times, {"units": self.time_unit})
         for axis in self.grid.axes:
             coordinates[axis.name] = (axis.name, axis.points, {"units": axis.unit})
-        if any(f.order for f in (*self.fields.values(), *self.field_inputs.values())):
+        orders = [field.order for field in self.fields.values()]
+        if any(orders + [field.order for field in self.field_inputs.values()]):
             coordinates["component"] = ("component", list(space))
         provenance = {
             "system": type(self).__name__,

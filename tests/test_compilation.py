@@ -108,10 +108,9 @@ def shrink(values, times):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="a switch of x86")
 def test_denormals_are_zero_only_while_asked():
     values = np.full(3, 1e-300)
-    with pytest.raises(KeyError), denormals_flushed():
+    with denormals_flushed():
         shrink(values, 40)
-        raise KeyError
     assert not values.any()
     values[:] = 1e-300
     shrink(values, 40)
-    assert np.all((0 < values) & (values < 1e-311))
+    assert np.all((values > 0) & (values < 1e-311))

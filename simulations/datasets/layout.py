@@ -123,8 +123,8 @@ def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, 
     for axis in simulation.grid.axes:
         points = axis.points.astype(np.float32)
         _scale(file, axis.name, points, axis.unit, f"{axis.name} coordinate", time_varying=False)
-    declared = (*simulation.fields.values(), *simulation.field_inputs.values())
-    order = max(field.order for field in declared)
+    orders = [field.order for field in simulation.fields.values()]
+    order = max(orders + [field.order for field in simulation.field_inputs.values()])
     for component in COMPONENTS[:order]:
         components = np.arange(simulation.grid.ndim)
         _scale(file, component, components, "1", "vector component", time_varying=False)

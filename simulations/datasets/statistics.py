@@ -22,9 +22,10 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
     Vectors and tensors have one value for each component.
     """
     moments: dict[str, dict[str, Moments]] = {}
-    declared = {**simulation.field_inputs, **simulation.fields}
+    orders = {name: f.order for name, f in simulation.field_inputs.items()}
+    orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
-        order = declared[name].order
+        order = orders[name]
         moments[name] = {"value": _moments(values, order)}
         if name in simulation.fields and values.shape[1] > 1:
             moments[name]["delta"] = _moments(np.diff(values, axis=1), order)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -34,13 +34,13 @@ class Finding:
         return self.low <= self.measured <= self.high  # not so for NaN
 
 
-def at_most(quantity: str, measured: float, bound: float, source: str = "") -> Finding:
+def at_most(quantity: str, measured: SupportsFloat, bound: float, source: str = "") -> Finding:
     """An error or a drift that must not exceed a bound; it is taken without its sign."""
     return Finding(quantity, abs(float(measured)), 0.0, bound, source=source)
 
 
 def close_to(
-    quantity: str, measured: float, expected: float, tolerance: float, source: str
+    quantity: str, measured: SupportsFloat, expected: float, tolerance: float, source: str
 ) -> Finding:
     """A number within an absolute tolerance of an exact or published one."""
     low, high = expected - tolerance, expected + tolerance
