@@ -16,7 +16,8 @@ from scipy.special import ive
 
 from benchmarks import solvers_darcy
 from benchmarks.report import replace_section, table
-from benchmarks.timing import Timing, machine, pin_to_one_core, side_by_side
+from benchmarks.timing import Timing, pin_to_one_core, side_by_side
+from simulations.machine import machine_in_words
 from simulations.systems.burgers import Burgers
 
 Array = NDArray[np.float64]
@@ -188,7 +189,8 @@ def rows() -> list[dict[str, object]]:
 
 def main() -> None:
     pin_to_one_core()
-    here = machine("physurrogate", "numba", "rocket-fft", "exponax", "jax", "py-pde", "pyamg")
+    packages = ("physurrogate", "numba", "rocket-fft", "exponax", "jax", "py-pde", "pyamg")
+    here = machine_in_words(*packages)
     text = f"""## Solvers
 
 Side by side in one process pinned to one core; medians of the samples that other processes left

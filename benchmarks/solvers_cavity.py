@@ -18,7 +18,8 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.sparse.linalg import splu
 
 from benchmarks.report import replace_section, table
-from benchmarks.timing import machine, pin_to_one_core, side_by_side
+from benchmarks.timing import pin_to_one_core, side_by_side
+from simulations.machine import machine_in_words
 from simulations.systems.natural_convection import NaturalConvection
 
 Array = NDArray[np.float64]
@@ -213,7 +214,7 @@ def _error(temperature: Array, velocity: Array, exact: Mapping[str, Array]) -> f
 
 if __name__ == "__main__":
     pin_to_one_core()
-    here = machine("physurrogate", "numba", "scipy")
+    here = machine_in_words("physurrogate", "numba", "scipy")
     text = f"""## Natural convection
 
 Our solver against the one that most people would write: Newton's method with second-order

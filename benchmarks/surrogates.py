@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import replace_section, table
-from benchmarks.timing import machine, pin_to_one_core
+from benchmarks.timing import pin_to_one_core
+from simulations.machine import machine_in_words
 from surrogate import FNO, PODNet, PODPolynomial, demo
 from surrogate.comparison import Comparison
 from surrogate.comparison.equal_error import Estimate
@@ -92,7 +93,7 @@ def sections(folder: Path) -> Iterator[str]:
 def main() -> None:
     pin_to_one_core()
     chosen = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="surrogates-")
-    here = machine("physurrogate", "numba", "torch")
+    here = machine_in_words("physurrogate", "numba", "torch")
     body = "\n".join(sections(Path(chosen)))
     text = f"""## Surrogates against their solvers
 

@@ -8,13 +8,10 @@ beside wall time, because it hardly changes when the machine is shared.
 
 import gc
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 # A sample is clean if others used less than this share of one core meanwhile
@@ -41,39 +38,6 @@ class Timing:
     samples: int
     clean: int
     load: float
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and when something was measured."""
-
-    cpu: str
-    cores: int
-    memory_gib: float
-    system: str
-    python: str
-    versions: dict[str, str]
-    date: str
-
-    def __str__(self) -> str:
-        packages = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        return (
-            f"{self.cpu}, {self.cores} cores, {self.memory_gib:.0f} GiB, {self.system}, "
-            f"Python {self.python}, {packages}; {self.date}"
-        )
-
-
-def machine(*packages: str) -> Machine:
-    """Describe this machine and the installed versions of the packages involved."""
-    return Machine(
-        cpu=_cpu_name(),
-        cores=os.cpu_count() or 1,
-        memory_gib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30,
-        system=f"{platform.system()} {platform.release()}",
-        python=platform.python_version(),
-        versions={name: version(name) for name in packages},
-        date=datetime.now(UTC).date().isoformat(),
-    )
 
 
 def pin_to_one_core() -> None:
@@ -161,13 +125,3 @@ def _cpu_seconds_of_others() -> float:
     busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
     own = os.times()
     return busy - own.user - own.system - own.children_user - own.children_system
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.report import replace_section, table
-from benchmarks.timing import machine, pin_to_one_core, side_by_side
+from benchmarks.timing import pin_to_one_core, side_by_side
+from simulations.machine import machine_in_words
 from surrogate.losses import relative_l2
 from surrogate.networks import FNO, Signature
 
@@ -224,7 +225,8 @@ def main() -> None:
 One step: forward, relative L2 error, backward, Adam. One thread, alternating in one process pinned
 to one core; medians of samples that other processes left alone, if there were three of them. In the
 rows of the same architecture both networks have equal weights at the start and equal outputs to
-1e-5; the allocator is told to keep freed memory, for all. Machine: {machine("torch", *rivals)}.
+1e-5; the allocator is told to keep freed memory, for all. Machine:
+{machine_in_words("torch", *rivals)}.
 {note}
 
 {table(rows())}

@@ -268,7 +268,7 @@ class Sampling:
     def to_json(self) -> dict[str, Any]:
         """Inverse of the constructor, as JSON values."""
         return {
-            "ranges": {name: list(span) for name, span in self.ranges},
+            "ranges": {name: list(span) for name, span in dict(self.ranges).items()},
             "cases": [dict(case) for case in self.cases],
         }
 

@@ -30,6 +30,9 @@ Inputs = Annotated[
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the simulation.")
 ]
+Preset = Annotated[
+    str | None, typer.Option(help="Settings of a published dataset; see 'surrogate list'.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of all inputs that are not given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
@@ -38,29 +41,44 @@ System = Annotated[str, typer.Argument(metavar="NAME", help="A system; see 'surr
 
 
 @app.command("list")
-def list_systems(as_json: AsJson = False) -> None:
-    """List the systems with their parameters, settings and fields."""
+def list_systems(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Describe this system in full.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the systems, or the parameters, settings and fields of one."""
     import simulations
 
-    described = {
-        name: _describe(system())
-        for name, system in simulations.catalogue().items()
-        if system.__module__.startswith("simulations.")
-    }
+    if name is not None:
+        described = {name: _describe(simulations.make(name))}
+    else:
+        described = {
+            known: _describe(system())
+            for known, system in simulations.catalogue().items()
+            if system.__module__.startswith("simulations.")
+        }
     if as_json:
         _print_json(described)
-        return
-    for name, system in described.items():
-        typer.echo(f"{name}: {system['summary']}")
-        for parameter, p in system["parameters"].items():
-            low, high = p["admissible"]
-            text = f"{p['description']}, {low:g} to {high:g} {p['unit']}"
-            typer.echo(f"  -p {parameter:<12} {text}")
-        for field_input, f in system["field_inputs"].items():
-            typer.echo(f"  -p {field_input:<12} {f['description']}, field in {f['unit']}")
-        for field, f in system["fields"].items():
-            typer.echo(f"  -> {field:<12} {f['description']}, {f['unit']}")
-        typer.echo(f"  --set {' '.join(f'{k}={v}' for k, v in _plain(system['settings']))}\n")
+    elif name is None:
+        for known, system in described.items():
+            typer.echo(f"{known:<24} {system['summary']}")
+    else:
+        _print_system(name, described[name])
+
+
+def _print_system(name: str, system: dict[str, Any]) -> None:
+    typer.echo(f"{name}: {system['summary']}")
+    for parameter, p in system["parameters"].items():
+        low, high = p["admissible"]
+        typer.echo(f"  -p {parameter:<12} {p['description']}, {low:g} to {high:g} {p['unit']}")
+    for field_input, f in system["field_inputs"].items():
+        typer.echo(f"  -p {field_input:<12} {f['description']}, field in {f['unit']}")
+    for field, f in system["fields"].items():
+        typer.echo(f"  -> {field:<12} {f['description']}, {f['unit']}")
+    typer.echo(f"  --set {' '.join(f'{k}={v}' for k, v in _plain(system['settings']))}")
+    if system["presets"]:
+        typer.echo(f"  --preset {' | '.join(system['presets'])}")
 
 
 @app.command()
@@ -68,15 +86,46 @@ def simulate(
     name: System,
     inputs: Inputs = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
+    preset: Preset = None,
     seed: Seed = None,
     output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a simulation once."""
-    simulation = _make(name, settings)
+    simulation = _make(name, settings, preset)
     solution = simulation(seed=seed, **_parse_inputs(inputs))
     _deliver(simulation, solution, output, plot, as_json)
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A system; the whole catalogue without.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes long.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", help="Markdown page to write.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a solver against exact solutions and published values."""
+    from simulations import verification
+
+    results = []
+    for check in verification.checks(name):
+        if check.slow and quick:
+            continue
+        result = verification.run(check)
+        results.append(result)
+        if not (quiet or as_json):
+            typer.echo(result.text())
+    if output is not None:
+        output.write_text(verification.page(results), encoding="utf-8")
+    if as_json:
+        _print_json([result.to_json() for result in results])
+    failed = [result.check.name for result in results if not result.holds]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(results)} checks fail: {', '.join(failed)}")
 
 
 @app.command()
@@ -85,6 +134,7 @@ def generate(
     n: Annotated[int, typer.Option("-n", help="Number of trajectories.")],
     output: Annotated[Path, typer.Option("-o", help="Folder of the dataset.")],
     settings: Settings = [],  # noqa: B006
+    preset: Preset = None,
     seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
     quiet: Quiet = False,
@@ -93,7 +143,7 @@ def generate(
     """Generate a dataset; the same command continues one that was interrupted."""
     import simulations
 
-    simulation = _make(name, settings)
+    simulation = _make(name, settings, preset)
     dataset = simulations.generate(
         simulation, n, output, seed=seed, workers=workers, progress=not quiet
     )
@@ -252,10 +302,13 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     _complain(f"warning: {message}", OK)
 
 
-def _make(name: str, settings: Iterable[str]) -> "Simulation":
+def _make(name: str, settings: Iterable[str], preset: str | None = None) -> "Simulation":
     import simulations
 
-    return simulations.make(name, _parse_settings(settings))
+    given = _parse_settings(settings)
+    if preset is None:
+        return simulations.make(name, given)
+    return type(simulations.make(name)).preset(preset, **given)
 
 
 def _pairs(assignments: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -359,6 +412,7 @@ def _describe(simulation: "Simulation") -> dict[str, Any]:
             for name, f in simulation.fields.items()
         },
         "settings": simulation.settings,
+        "presets": list(simulation.presets),
     }
 
 

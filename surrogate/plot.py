@@ -30,6 +30,8 @@ Style = Literal["value", "error"]
 SOLVER, SURROGATE, TRIVIAL = "#3a86d6", "#e0671b", "#8a8f98"
 # An evolution in one dimension is drawn as curves up to so many stored times, and so many of them
 FEW_TIMES, CURVES = 16, 3
+# Panels of a picture side by side
+MOST_COLUMNS = 4
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -213,12 +215,64 @@ def _name_point(ax: Axes, rung: "Contender", text: str, offset: tuple[int, int],
     )
 
 
+def portrait_fields(simulation: Simulation) -> tuple[str, str] | None:
+    """The two fields that make a phase portrait: the first two of a system without space.
+
+    Particles count as such; what sits on a chain or a lattice does not.
+    """
+    grid = simulation.grid
+    is_swarm = grid.names == ("particle",)
+    names = [name for name, field in simulation.fields.items() if field.spatial or not grid.ndim]
+    if simulation.times.size < FEW_TIMES or len(names) < 2 or not (is_swarm or grid.ndim == 0):
+        return None
+    return names[0], names[1]
+
+
+def plot_portrait(simulation: Simulation, solution: xarray.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the first two fields against each other: orbits, and where they end.
+
+    Args:
+        simulation: a system for which `portrait_fields` names two.
+        solution: its fields, ``(time,)`` or ``(time, particle)``.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: the system has no phase portrait.
+    """
+    names = portrait_fields(simulation)
+    if names is None:
+        raise ValueError(f"{type(simulation).__name__} has no phase portrait")
+    ax = ax or _new_axes()
+    x, y = (solution[name].values.reshape(simulation.times.size, -1) for name in names)
+    few = x.shape[1] <= FEW_TIMES  # the orbits of many particles are a tangle
+    if few:
+        ax.plot(x, y, lw=0.8, color=SOLVER if x.shape[1] == 1 else None)
+    ax.plot(x[-1], y[-1], "o", color=SURROGATE, ms=4 if few else 2)
+    labels = [simulation.fields[name] for name in names]
+    ax.set_xlabel(with_unit(labels[0].description, labels[0].unit))
+    ax.set_ylabel(with_unit(labels[1].description, labels[1].unit))
+    if simulation.grid.ndim:
+        ax.set_aspect("equal")
+    return ax
+
+
 def save_solution(simulation: Simulation, solution: xarray.Dataset, path: str | Path) -> None:
-    """Write a picture of all fields of a labelled solution, in the format of the file's ending."""
+    """Write a picture of all fields of a labelled solution, in the format of the file's ending.
+
+    Of a system without space also a phase portrait, which comes first; of particles that alone.
+    """
     drawn = [name for name in simulation.fields if not is_number(simulation, name)]
-    figure = Figure(figsize=(4.6 * max(1, len(drawn)), 3.6), layout="constrained")
-    for position, name in enumerate(drawn, start=1):
-        ax = figure.add_subplot(1, len(drawn), position)
+    has_portrait = portrait_fields(simulation) is not None
+    if has_portrait and simulation.grid.ndim:
+        drawn = [name for name in drawn if not simulation.fields[name].spatial]
+    panels = len(drawn) + has_portrait
+    columns = min(panels, MOST_COLUMNS)
+    rows = -(-panels // max(1, columns))
+    figure = Figure(figsize=(4.6 * max(1, columns), 3.6 * max(1, rows)), layout="constrained")
+    if has_portrait:
+        plot_portrait(simulation, solution, figure.add_subplot(rows, columns, 1))
+    for position, name in enumerate(drawn, start=1 + has_portrait):
+        ax = figure.add_subplot(rows, columns, position)
         plot_field(simulation, name, solution[name].values, ax)
     inputs = [f"{name} = {float(solution[name]):.4g}" for name in simulation.parameters]
     numbers = [

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import xarray
 
+import simulations
+from simulations import verification
+from simulations.verification.check import Check, at_most
 from surrogate import cli
 
 SMALL = ("--set", "n=32", "--set", "n_times=3")
@@ -50,8 +53,9 @@ def model(dataset):
 def test_list_names_every_system_and_its_inputs(run):
     code, out, err = run("list")
     assert (code, err) == (0, "")
-    assert "Burgers: Viscous Burgers equation" in out
-    assert "viscosity" in out
+    assert "Burgers                  Viscous Burgers equation" in out
+    code, out, _ = run("list", "Burgers")
+    assert "-p nu           viscosity, 1e-05 to 10 m2 s-1" in out
     code, out, _ = run("list", "--json")
     assert json.loads(out)["Burgers"]["parameters"]["nu"]["unit"] == "m2 s-1"
 
@@ -67,6 +71,33 @@ def test_simulate_writes_netcdf_and_picture(run, tmp_path):
         assert float(solution.nu) == 0.02
         assert solution.attrs["seed"] == 5
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_simulate_with_the_settings_of_a_published_dataset(run):
+    code, out, _ = run("simulate", "DarcyFlow", "--preset", "fno_paper", "--seed", 0, "--json")
+    assert code == 0
+    expected = simulations.DarcyFlow.preset("fno_paper").grid.shape
+    assert json.loads(out)["fields"]["u"]["shape"] == [1, *expected]
+
+
+def test_verify_prints_numbers_and_writes_a_page(run, tmp_path):
+    page = tmp_path / "page.md"
+    code, out, _ = run("verify", "Burgers", "-o", page)
+    assert code == 0
+    assert "ok   drift of momentum" in out
+    assert "## Burgers" in page.read_text(encoding="utf-8")
+
+
+def test_a_verification_that_fails_has_its_exit_code(run, monkeypatch):
+    def measure():
+        yield at_most("error", 2.0, 1.0)
+
+    wrong = Check(simulations.Burgers, "Wrong", measure, slow=False)
+    monkeypatch.setattr(verification, "checks", lambda name: [wrong])
+    code, out, err = run("verify", "Burgers")
+    assert code == 1
+    assert "FAIL error: 2, at most 1" in out
+    assert "1 of 1 checks fail: Burgers-measure" in err
 
 
 def test_simulate_takes_a_field_from_a_file(run, tmp_path):

@@ -1,12 +1,14 @@
 """Every system does what its verification says: run as ``surrogate verify`` runs it."""
 
+import json
 import math
 
 import pytest
 
 import simulations
-from simulations.verification import checks
-from simulations.verification.check import Finding, at_most, close_to, order
+from simulations.simulation import InvalidInput
+from simulations.verification import checks, page, run
+from simulations.verification.check import Check, Finding, at_most, close_to, order
 
 ALL = [
     pytest.param(check, id=check.name, marks=[pytest.mark.slow] if check.slow else [])
@@ -27,7 +29,7 @@ def test_every_system_has_a_verification_that_the_default_run_includes():
 
 
 def test_an_unknown_system_has_no_checks():
-    with pytest.raises(KeyError, match="Nothing: nothing verifies such a system"):
+    with pytest.raises(InvalidInput, match="Nothing: no such system; there are Burgers"):
         checks("Nothing")
 
 
@@ -50,3 +52,21 @@ def test_an_order_is_measured_from_errors():
     assert not order("error", sizes, [h**3 for h in sizes], 4).holds
     assert isinstance(order("error", sizes, [1, 0.5, math.nan], 1), Finding)
     assert not order("error", sizes, [1, 0.5, math.nan], 1).holds
+
+
+def test_what_fails_is_said_on_the_page_and_in_the_terminal():
+    def measure():
+        yield at_most("|error|", 2.0, 1.0)
+        yield close_to("slope", 1.0, 1.0, 0.1, "book")
+        yield order("error", [1.0, 0.5], [1.0, 0.25], 2)
+
+    result = run(Check(simulations.Burgers, "A title", measure, slow=False))
+    assert not result.holds
+    assert "FAIL |error|: 2, at most 1" in result.text()
+    assert "ok   slope: 1, expected 1 ± 0.1" in result.text()
+    written = page([result])
+    assert r"| \|error\| | 2 | at most 1 |  | ✗ |" in written
+    assert "| slope | 1 | expected 1 ± 0.1 | book | ✓ |" in written
+    assert "| error: order | 2 | expected 2, at least 1.75 | scheme | ✓ |" in written
+    assert "0 of 1 checks hold" in written
+    assert json.loads(json.dumps(result.to_json()))["findings"][0]["holds"] is False

@@ -1,15 +1,11 @@
 """How a surrogate is compared: who answers what, against which truth, timed how."""
 
-import importlib.metadata
 import math
-import os
-import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,6 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from simulations.datasets import Dataset, DatasetError
+from simulations.machine import machine
 from simulations.simulation import (
     Array,
     Inputs,
@@ -26,7 +23,6 @@ from simulations.simulation import (
     SimulationDiverged,
     Solution,
     check_setting,
-    package_version,
 )
 from surrogate.comparison import held_out, wording
 from surrogate.comparison.reference import (
@@ -457,23 +453,8 @@ def _training_record(emulator: Surrogate) -> dict[str, Any]:
 
 def _machine(clock: Callable[[], float]) -> dict[str, Any]:
     return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
         "threads": 1,
         "clock": getattr(clock, "__name__", type(clock).__name__),
         "precision": "solvers float64, surrogate float32",
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "physurrogate": package_version(),
-        **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "torch")},
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine("physurrogate", "numpy", "numba", "torch"),
     }
-
-
-def _processor() -> str:
-    """Name of the processor: Linux keeps it in a file, elsewhere platform knows it."""
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
