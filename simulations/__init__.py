@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from simulations.convergence import discretisation_errors
 from simulations.datasets import Dataset, DatasetError
 from simulations.generate import generate
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
@@ -20,6 +21,7 @@ __all__ = [
     "Simulation",
     "SimulationDiverged",
     "catalogue",
+    "discretisation_errors",
     "generate",
     "make",
     *_systems,

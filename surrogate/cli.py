@@ -90,11 +90,21 @@ def simulate(
     seed: Seed = None,
     output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Estimate the discretisation error of each field.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a simulation once."""
     simulation = _make(name, settings, preset)
-    solution = simulation(seed=seed, **_parse_inputs(inputs))
+    given = _parse_inputs(inputs)
+    solution = simulation(seed=seed, **given)
+    if errors:
+        import simulations
+
+        complete, _ = simulation.complete_inputs(given, solution.attrs["seed"])
+        for field, error in simulations.discretisation_errors(simulation, complete).items():
+            solution[field].attrs["discretisation_error"] = error.total
     _deliver(simulation, solution, output, plot, as_json)
 
 
@@ -369,14 +379,15 @@ def _summary(solution: "xarray.Dataset") -> dict[str, Any]:
     """Attributes, parameters and, of each variable, its value or its range."""
     variables: dict[str, Any] = {}
     for name, values in solution.data_vars.items():
+        described = {k: v for k, v in values.attrs.items() if k != "long_name"}
         if values.size == 1:
-            variables[str(name)] = {"value": values.item(), "units": values.attrs["units"]}
+            variables[str(name)] = {"value": values.item(), **described}
         else:
             variables[str(name)] = {
                 "min": float(values.min()),
                 "max": float(values.max()),
                 "shape": list(values.shape),
-                "units": values.attrs["units"],
+                **described,
             }
     attributes = {
         key: json.loads(value) if key in ("settings", "parameters") else value

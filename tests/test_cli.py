@@ -80,6 +80,12 @@ def test_simulate_with_the_settings_of_a_published_dataset(run):
     assert json.loads(out)["fields"]["u"]["shape"] == [1, *expected]
 
 
+def test_simulate_states_its_discretisation_error(run):
+    code, out, _ = run("simulate", "Burgers", *SMALL, "--seed", 0, "--errors", "--json")
+    assert code == 0
+    assert 0 < json.loads(out)["fields"]["u"]["discretisation_error"] < 0.1
+
+
 def test_verify_prints_numbers_and_writes_a_page(run, tmp_path):
     page = tmp_path / "page.md"
     code, out, _ = run("verify", "Burgers", "-o", page)
