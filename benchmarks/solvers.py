@@ -7,16 +7,16 @@ gets:
 """
 
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ive
 
 from benchmarks import solvers_darcy
+from benchmarks.contenders import Contender, compared, fewest_steps, first_to_meet
 from benchmarks.report import replace_section, table
-from benchmarks.timing import Timing, pin_to_one_core, side_by_side
+from benchmarks.timing import pin_to_one_core
 from simulations.machine import machine_in_words
 from simulations.systems.burgers import Burgers
 
@@ -26,18 +26,6 @@ N, NU, T_END = 1024, 0.01, 1.0
 TARGET = 1e-6
 # An explicit scheme with this spacing is unstable above dx²/2ν = 4.8e-5
 PY_PDE_STEP = 4e-5
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A solver with the settings at which it just meets a target."""
-
-    code: str
-    method: str
-    points: int
-    steps: int | str
-    error: float
-    call: Callable[[], object]
 
 
 def grid(n: int) -> Array:
@@ -67,16 +55,18 @@ def ours(n: int, target: float) -> Contender:
     The viscosity changes from call to call, as in a dataset: nothing is prepared in advance.
     """
     inputs, counter = {"u0": initial(n), "nu": NU}, itertools.count()
-    for tolerance in 10.0 ** -np.arange(2.0, 12.0, 0.1):
-        simulation = Burgers(n=n, t_end=T_END, n_times=2, tolerance=float(tolerance))
+
+    def contender(tolerance: float) -> Contender:
+        simulation = Burgers(n=n, t_end=T_END, n_times=2, tolerance=tolerance)
         error = relative_error(simulation.solve(inputs)["u"][-1], grid(n))
-        if error <= target:
-            break
 
-    def call() -> object:
-        return simulation.solve(inputs | {"nu": NU * (1 + 1e-9 * next(counter))})
+        def call() -> object:
+            return simulation.solve(inputs | {"nu": NU * (1 + 1e-9 * next(counter))})
 
-    return Contender("physurrogate", "ETD5", n, "controlled", error, call)
+        settings = f"{n} points, tolerance {tolerance:.1e}"
+        return Contender("physurrogate", "ETD5", settings, error, call)
+
+    return first_to_meet(target, map(contender, map(float, 10.0 ** -np.arange(2.0, 12.0, 0.1))))
 
 
 def exponax(sizes: Iterable[int], target: float) -> Contender:
@@ -98,19 +88,13 @@ def exponax(sizes: Iterable[int], target: float) -> Contender:
         u0 = jax.numpy.asarray(initial(n))[None]
         error = relative_error(np.asarray(march(u0))[0], grid(n))
         call = lambda: march(u0).block_until_ready()  # noqa: E731
-        return Contender("exponax", "ETDRK4", n, steps, error, call)
+        return Contender("exponax", "ETDRK4", f"{n} points, {steps} steps", error, call)
 
-    too_few, enough = 8, 128
+    enough = 128
     for n in sizes:
         if contender(n, enough).error <= target:
             break
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if contender(n, middle).error <= target:
-            enough = middle
-        else:
-            too_few = middle
-    return contender(n, enough)
+    return fewest_steps(lambda steps: contender(n, steps), target, enough)
 
 
 def py_pde(n: int) -> Contender:
@@ -129,29 +113,8 @@ def py_pde(n: int) -> Contender:
         march(u, 0.0, T_END)
         return u.data
 
-    error = relative_error(call(), x)
-    return Contender("py-pde", "explicit Euler", n, round(T_END / PY_PDE_STEP), error, call)
-
-
-def compared(contenders: list[Contender], timings: dict[str, Timing]) -> list[dict[str, object]]:
-    """A row each; the ratios are to the first of the contenders."""
-    reference = timings["0"]
-    return [
-        {
-            "code": contender.code,
-            "method": contender.method,
-            "points": contender.points,
-            "steps": contender.steps,
-            "relative error": f"{contender.error:.1e}",
-            "CPU ms": 1e3 * timing.cpu,
-            "wall ms": 1e3 * timing.wall,
-            "spread": f"{timing.spread:.0%}",
-            "clean samples": f"{timing.clean}/{timing.samples}",
-            "CPU time over first": timing.cpu / reference.cpu,
-            "wall time over first": timing.wall / reference.wall,
-        }
-        for contender, timing in zip(contenders, timings.values(), strict=True)
-    ]
+    error, steps = relative_error(call(), x), round(T_END / PY_PDE_STEP)
+    return Contender("py-pde", "explicit Euler", f"{n} points, {steps} steps", error, call)
 
 
 def darcy_rows() -> list[dict[str, object]]:
@@ -183,8 +146,7 @@ def rows() -> list[dict[str, object]]:
         rival,
         ours(N, rival.error),
     ]
-    calls = {str(i): contender.call for i, contender in enumerate(contenders)}
-    return compared(contenders, side_by_side(calls))
+    return compared(contenders)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
@@ -40,8 +40,10 @@ class DarcyFlow(Simulation):
     the L2 norm) from that of the same medium on a finer grid. The linear system is solved by
     conjugate gradients with black-box multigrid.
 
-    The defaults are the medium of the Fourier neural operator benchmark. As u is proportional to
-    f, the source is a setting and not an input.
+    The defaults are the medium of the Fourier neural operator benchmark, whose resolution is the
+    preset ``fno_paper``; ``pdebench`` has the mobilities 0.1 and 1 of PDEBench (in patches of the
+    default medium, not of theirs) and its load β as ``source``. As u is proportional to f, the
+    source is a setting and not an input.
 
     Args:
         n: cells along each side.
@@ -63,6 +65,15 @@ class DarcyFlow(Simulation):
     )
 
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("pressure", "Pa")}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fno_paper": {"n": 421},
+        "pdebench": {
+            "n": 128,
+            "medium": Thresholded(
+                GaussianRandomField(alpha=2.0, tau=3.0, scale=1.0), low=0.1, high=1.0
+            ),
+        },
+    }
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 4, 8192, integer=True)
