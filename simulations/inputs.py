@@ -136,6 +136,19 @@ class Thresholded(Distribution):
 
 
 @dataclass(frozen=True)
+class Bounded(Distribution):
+    """Smooth field between two values: ``low + (high − low)(1 + tanh field)/2``."""
+
+    field: Distribution
+    low: float
+    high: float
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        share = 0.5 + 0.5 * np.tanh(self.field.sample(rng, grid))
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True)
 class WhiteNoise(Distribution):
     """Independent normal numbers at all points: for particles and noise, not for functions."""
 

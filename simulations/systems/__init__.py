@@ -1,7 +1,23 @@
 """The physical systems, one a file."""
 
+from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
+from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
+from simulations.systems.fisher_kpp import FisherKPP
+from simulations.systems.korteweg_de_vries import KortewegDeVries
+from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.natural_convection import NaturalConvection
+from simulations.systems.swift_hohenberg import SwiftHohenberg
 
-__all__ = ["Burgers", "DarcyFlow", "NaturalConvection"]
+__all__ = [
+    "AllenCahn",
+    "Burgers",
+    "CahnHilliard",
+    "DarcyFlow",
+    "FisherKPP",
+    "KortewegDeVries",
+    "KuramotoSivashinsky",
+    "NaturalConvection",
+    "SwiftHohenberg",
+]
