@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,43 @@ def kernel(function: Callable[..., Any]) -> Any:
     The kernel releases the GIL, never raises ``ZeroDivisionError`` (a division by zero gives inf,
     which lets loops vectorise) and may reassociate sums.
     """
-    # Numba reads the folder when the decorator runs; other people's caches are left alone.
+    with _own_cache():
+        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+
+
+class Callback:
+    """A function of fixed types that is handed to a kernel: ``integrate(SLOPE.compiled, …)``.
+
+    A kernel that takes callbacks is compiled once for all of them, and both are cached on disk;
+    a kernel that is an argument itself would be compiled into its caller anew in every process.
+    A call through the pointer costs a few nanoseconds more. Compiled at first use, not at import.
+
+    Args:
+        function: a module-level function of arrays and scalars.
+        signature: its Numba types, such as ``numba.void(numba.float64[::1])``.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
+        self.function = function
+        self.signature = signature
+
+    @cached_property
+    def compiled(self) -> Any:
+        """What kernels take as an argument."""
+        with _own_cache():
+            make = numba.cfunc(self.signature, cache=True, error_model="numpy", fastmath=FASTMATH)
+            return make(self.function)
+
+
+@contextmanager
+def _own_cache() -> Iterator[None]:
+    """Numba reads the folder when a decorator runs; other people's caches are left alone."""
     config: Any = numba.config
     others = config.CACHE_DIR
     if not others:
         config.CACHE_DIR = str(kernel_cache_directory())
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+        yield
     finally:
         config.CACHE_DIR = others
 

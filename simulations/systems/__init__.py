@@ -7,6 +7,7 @@ from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.fisher_kpp import FisherKPP
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
+from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 
@@ -18,6 +19,7 @@ __all__ = [
     "FisherKPP",
     "KortewegDeVries",
     "KuramotoSivashinsky",
+    "Lorenz63",
     "NaturalConvection",
     "SwiftHohenberg",
 ]
