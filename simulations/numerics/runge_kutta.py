@@ -128,17 +128,20 @@ def integrate(
 
 @kernel
 def _stage(y, rates, weights, stage, step, new):
-    """``new = y + step Σ_j weights[stage, j] rates[j]``."""
-    n = y.size
-    for i in range(n):
-        new[i] = 0.0
-    for j in range(stage):
-        weight = weights[stage, j]
-        if weight != 0.0:
-            for i in range(n):
-                new[i] += weight * rates[j, i]
-    for i in range(n):
-        new[i] = y[i] + step * new[i]
+    """``new = y + step Σ_j weights[stage, j] rates[:, j]``."""
+    for i in range(y.size):
+        total = 0.0
+        for j in range(stage):
+            total += weights[stage, j] * rates[i, j]
+        new[i] = y[i] + step * total
+
+
+@kernel
+def _rate(slope, t, y, parameters, rate, rates, stage):
+    """The right-hand side as column ``stage`` of the rates: what sums over stages run along."""
+    slope(t, y, parameters, rate)
+    for i in range(y.size):
+        rates[i, stage] = rate[i]
 
 
 @kernel
@@ -150,8 +153,8 @@ def _error(y, new, rates, error, stages, step, tolerance, floor):
         scale = 1.0 / (tolerance * max(floor, abs(y[i]), abs(new[i])))
         high, low = 0.0, 0.0
         for j in range(stages + 1):
-            high += error[0, j] * rates[j, i]
-            low += error[1, j] * rates[j, i]
+            high += error[0, j] * rates[i, j]
+            low += error[1, j] * rates[i, j]
         higher += (high * scale) ** 2
         lower += (low * scale) ** 2
     if higher == 0.0:
@@ -200,13 +203,13 @@ def _integrate(
     frames,
 ):
     n, n_times = start.size, times.size
-    rates = np.empty((nodes.size, n))
-    y, new = start.copy(), np.empty(n)
+    rates = np.empty((n, nodes.size))
+    y, new, rate, work = start.copy(), np.empty(n), np.empty(n), np.empty(n)
     coefficients = np.empty((3 + interpolant.shape[0], n))
     frames[0] = start
     t, end = times[0], times[n_times - 1]
-    slope(t, y, parameters, rates[0])
-    step = _first_step(slope, t, y, parameters, rates[0], order, tolerance, floor, new, rates[1])
+    _rate(slope, t, y, parameters, rate, rates, 0)
+    step = _first_step(slope, t, y, parameters, rate, order, tolerance, floor, new, work)
     step = min(step, end - t)
     frame, steps, last_error = 1, 0, 1e-4
     rejected = False
@@ -218,7 +221,7 @@ def _integrate(
             return STEP_UNDERFLOW, t, steps
         for stage in range(1, stages + 1):
             _stage(y, rates, weights, stage, step, new)
-            slope(t + nodes[stage] * step, new, parameters, rates[stage])
+            _rate(slope, t + nodes[stage] * step, new, parameters, rate, rates, stage)
         estimate = _error(y, new, rates, error, stages, step, tolerance, floor)
         steps += 1
         if not estimate <= 1.0:
@@ -230,11 +233,11 @@ def _integrate(
         if times[frame] < after:
             for stage in range(stages + 1, nodes.size):
                 # A row of the weights serves every stage before, the one at the new point too
-                _stage(y, rates, weights, stage, step, coefficients[0])
-                slope(t + nodes[stage] * step, coefficients[0], parameters, rates[stage])
+                _stage(y, rates, weights, stage, step, work)
+                _rate(slope, t + nodes[stage] * step, work, parameters, rate, rates, stage)
             _interpolant(y, new, rates, interpolant, stages, step, coefficients)
             while frame < n_times and times[frame] < after:
-                _evaluate(y, coefficients, (times[frame] - t) / step, frames[frame])
+                _evaluate(y, coefficients, (times[frame] - t) / step, frames, frame)
                 frame += 1
         if frame < n_times and times[frame] == after:
             frames[frame] = new
@@ -242,7 +245,7 @@ def _integrate(
         t = after
         for i in range(n):
             y[i] = new[i]
-            rates[0, i] = rates[stages, i]
+            rates[i, 0] = rates[i, stages]
         estimate = max(estimate, 1e-10)
         proportional = estimate ** (-(1.0 / order - 0.75 * INTEGRAL_GAIN))
         factor = SAFETY * proportional * last_error**INTEGRAL_GAIN
@@ -258,26 +261,22 @@ def _interpolant(y, new, rates, interpolant, stages, step, coefficients):
     for i in range(y.size):
         change = new[i] - y[i]
         coefficients[0, i] = change
-        coefficients[1, i] = step * rates[0, i] - change
-        coefficients[2, i] = 2 * change - step * (rates[0, i] + rates[stages, i])
-    for row in range(interpolant.shape[0]):
-        for i in range(y.size):
-            coefficients[3 + row, i] = 0.0
-        for j in range(rates.shape[0]):
-            weight = step * interpolant[row, j]
-            for i in range(y.size):
-                coefficients[3 + row, i] += weight * rates[j, i]
+        coefficients[1, i] = step * rates[i, 0] - change
+        coefficients[2, i] = 2 * change - step * (rates[i, 0] + rates[i, stages])
+        for row in range(interpolant.shape[0]):
+            total = 0.0
+            for j in range(rates.shape[1]):
+                total += interpolant[row, j] * rates[i, j]
+            coefficients[3 + row, i] = step * total
 
 
 @kernel
-def _evaluate(y, coefficients, position, values):
+def _evaluate(y, coefficients, position, frames, frame):
     """``y + θ(c₀ + (1−θ)(c₁ + θ(c₂ + (1−θ)(c₃ + …))))`` at θ = position."""
     degree = coefficients.shape[0]
     for i in range(y.size):
-        values[i] = 0.0
-    for row in range(degree - 1, -1, -1):
-        factor = position if row % 2 == 0 else 1.0 - position
-        for i in range(y.size):
-            values[i] = factor * (coefficients[row, i] + values[i])
-    for i in range(y.size):
-        values[i] += y[i]
+        value = 0.0
+        for row in range(degree - 1, -1, -1):
+            factor = position if row % 2 == 0 else 1.0 - position
+            value = factor * (coefficients[row, i] + value)
+        frames[frame, i] = y[i] + value
