@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from benchmarks.contenders import Contender, compared, first_to_meet
-from benchmarks.report import replace_section, table
+from benchmarks.report import table
 from benchmarks.timing import pin_to_one_core
 from simulations.machine import machine_in_words
 from simulations.systems.lorenz63 import Lorenz63

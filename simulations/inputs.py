@@ -136,6 +136,42 @@ class Thresholded(Distribution):
 
 
 @dataclass(frozen=True)
+class SineWaves(Distribution):
+    """Sum of sines ``A sin(2πm·x/L + φ)`` along random low modes of a periodic box.
+
+    Amplitudes are uniform in [0, 1], phases uniform, modes uniform in 1 … ``highest`` along each
+    axis.
+
+    Args:
+        waves: number of sines.
+        highest: largest number of periods in the box.
+
+    References:
+        Takamoto et al., PDEBench (2022), appendix: the initial conditions in one dimension.
+    """
+
+    waves: int = 2
+    highest: int = 4
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        field = np.zeros(grid.shape)
+        for _ in range(self.waves):
+            modes = own.integers(1, self.highest + 1, grid.ndim)
+            amplitude, phase = own.random(), 2 * np.pi * own.random()
+            angle = np.full((1,) * grid.ndim, phase)
+            for position, (axis, mode) in enumerate(zip(grid.axes, modes, strict=True)):
+                low, high = axis.bounds
+                shape = [1] * grid.ndim
+                shape[position] = -1
+                angle = angle + 2 * np.pi * mode * ((axis.points - low) / (high - low)).reshape(
+                    shape
+                )
+            field += amplitude * np.sin(angle)
+        return field
+
+
+@dataclass(frozen=True)
 class Bounded(Distribution):
     """Smooth field between two values: ``low + (high − low)(1 + tanh field)/2``."""
 

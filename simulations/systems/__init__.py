@@ -1,10 +1,13 @@
 """The physical systems, one a file."""
 
+from simulations.systems.advection import Advection
+from simulations.systems.advection_diffusion import AdvectionDiffusion
 from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.fisher_kpp import FisherKPP
+from simulations.systems.heat import Heat
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lorenz63 import Lorenz63
@@ -12,11 +15,14 @@ from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 
 __all__ = [
+    "Advection",
+    "AdvectionDiffusion",
     "AllenCahn",
     "Burgers",
     "CahnHilliard",
     "DarcyFlow",
     "FisherKPP",
+    "Heat",
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "Lorenz63",

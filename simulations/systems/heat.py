@@ -1,0 +1,37 @@
+"""Heat conduction in a periodic box."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.systems.periodic_linear import PeriodicLinear
+
+
+@dataclass(frozen=True)
+class Heat(PeriodicLinear):
+    """Heat equation in a periodic box.
+
+        ∂u/∂t = α Δu
+
+    Fourier modes decay on their own: exact in time, and in space for what the grid resolves.
+
+    Args:
+        ndim: dimensions of the box, 1 to 3.
+        n: grid points along each side.
+        length: side of the box in m.
+        t_end: last stored time in s.
+        n_times: stored times, the initial one included.
+        initial: distribution of the initial temperature.
+
+    References:
+        Fourier, Théorie analytique de la chaleur (1822).
+    """
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "alpha": Parameter("thermal diffusivity", "m2 s-1", (0.0, 1e6), (1e-3, 1e-2), "log")
+    }
+    fields: ClassVar[Mapping[str, Field]] = {"u": Field("temperature", "K")}
+
+    def symbol(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Array:
+        return -inputs["alpha"] * squared
