@@ -12,6 +12,7 @@ from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.natural_convection import NaturalConvection
+from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "KuramotoSivashinsky",
     "Lorenz63",
     "NaturalConvection",
+    "NavierStokes",
     "SwiftHohenberg",
 ]
