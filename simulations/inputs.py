@@ -172,6 +172,44 @@ class SineWaves(Distribution):
 
 
 @dataclass(frozen=True)
+class GaussianBlobs(Distribution):
+    """Sum of Gaussians in a periodic box, stretched to fill a range.
+
+        Σ a exp(−s |x − c|²)    with a uniform in [1, 3] and s in [150, 300], in m⁻²
+
+    Args:
+        fewest: smallest number of Gaussians.
+        most: largest number of Gaussians.
+        low: value far from all of them.
+        high: value at the highest point, which may be below ``low``.
+
+    References:
+        Ohana et al., The Well (2024): the initial conditions of its Gray–Scott dataset.
+    """
+
+    fewest: int = 10
+    most: int = 100
+    low: float = 0.0
+    high: float = 1.0
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        field = np.zeros(grid.shape)
+        for _ in range(own.integers(self.fewest, self.most + 1)):
+            centre = own.random(grid.ndim)
+            blob = np.asarray(own.uniform(1.0, 3.0))
+            sharpness = own.uniform(150.0, 300.0)
+            for axis, c in zip(grid.axes, centre, strict=True):
+                low, high = axis.bounds
+                share = (axis.points - low) / (high - low) - c
+                distance = (high - low) * (share - np.round(share))  # to the nearest image
+                blob = np.multiply.outer(blob, np.exp(-sharpness * distance**2))
+            field += blob
+        height = (field - field.min()) / (field.max() - field.min())
+        return self.low + (self.high - self.low) * height
+
+
+@dataclass(frozen=True)
 class Bounded(Distribution):
     """Smooth field between two values: ``low + (high − low)(1 + tanh field)/2``."""
 

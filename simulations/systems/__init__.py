@@ -7,6 +7,7 @@ from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.fisher_kpp import FisherKPP
+from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
@@ -23,6 +24,7 @@ __all__ = [
     "CahnHilliard",
     "DarcyFlow",
     "FisherKPP",
+    "GrayScott",
     "Heat",
     "KortewegDeVries",
     "KuramotoSivashinsky",
