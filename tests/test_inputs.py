@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 
 from simulations.grid import Axis, Grid
 from simulations.inputs import (
+    Bounded,
     Distribution,
+    GaussianBlobs,
     GaussianRandomField,
+    SineWaves,
     Thresholded,
+    Uniform,
+    WhiteNoise,
     distribution_from_json,
 )
 
@@ -237,3 +242,65 @@ def test_a_gaussian_random_field_refuses_points_that_are_not_equidistant():
     nodes = Axis("x", np.sin(np.pi * np.arange(9) / 16) ** 2, (0.0, 1.0))
     with pytest.raises(ValueError, match="axis x: a Gaussian random field needs equidistant"):
         GaussianRandomField().sample(np.random.default_rng(0), Grid((nodes,)))
+
+
+def box(n, ndim, length=1.0):
+    return Grid(tuple(Axis.periodic(name, n, length) for name in "xyz"[:ndim]))
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        SineWaves(waves=3, highest=4),
+        GaussianBlobs(fewest=2, most=9, low=0.2, high=0.9),
+        Bounded(GaussianRandomField(alpha=6.0, tau=3.0, scale=100.0), low=-1.0, high=3.0),
+        Uniform(low=2.0, high=5.0),
+    ],
+    ids=lambda distribution: type(distribution).__name__,
+)
+def test_a_draw_is_the_same_function_on_every_grid(distribution, ndim):
+    n, length = (32, 0.5) if ndim == 3 else (64, 1.0)
+    grids = (box(n, ndim, length), box(2 * n, ndim, length))
+    few, many = (distribution.sample(np.random.default_rng(5), grid) for grid in grids)
+    there = many[(slice(None, None, 2),) * ndim]
+    assert np.abs(few - there).max() < 0.05 * max(np.ptp(many), 1e-9) + 1e-12
+    next_draws = []
+    for n in (16, 32):
+        rng = np.random.default_rng(5)
+        distribution.sample(rng, box(n, ndim))
+        next_draws.append(rng.random())
+    assert next_draws[0] == next_draws[1]
+    assert not np.array_equal(few, distribution.sample(np.random.default_rng(6), box(32, ndim)))
+
+
+def test_blobs_fill_their_range_either_way_round():
+    grid = box(64, 2)
+    for low, high in ((0.0, 1.0), (1.0, 0.0)):
+        field = GaussianBlobs(low=low, high=high).sample(np.random.default_rng(0), grid)
+        assert field.min() == pytest.approx(0.0)
+        assert field.max() == pytest.approx(1.0)
+        assert abs(np.median(field) - low) < 0.5
+
+
+def test_sines_are_what_they_are_called():
+    field = SineWaves(waves=2, highest=4).sample(np.random.default_rng(1), box(64, 1))
+    spectrum = np.abs(np.fft.rfft(field, norm="forward"))
+    assert spectrum[0] < 1e-15
+    assert spectrum[5:].max() < 1e-15
+    assert spectrum[1:5].max() > 0.05
+    assert np.abs(field).max() <= 2.0
+
+
+def test_bounded_stays_inside():
+    field = Bounded(GaussianRandomField(scale=1e3), low=-1.0, high=3.0)
+    values = field.sample(np.random.default_rng(1), box(64, 2))
+    assert -1.0 <= values.min() < -0.5
+    assert 2.5 < values.max() <= 3.0
+
+
+def test_white_noise_has_its_moments():
+    values = WhiteNoise(mean=2.0, deviation=0.5).sample(np.random.default_rng(1), box(256, 2))
+    assert values.mean() == pytest.approx(2.0, abs=0.01)
+    assert values.std() == pytest.approx(0.5, abs=0.01)
+    assert abs(np.corrcoef(values[:-1].ravel(), values[1:].ravel())[0, 1]) < 0.02

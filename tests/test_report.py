@@ -267,3 +267,26 @@ class TestCurves:
     )
     def test_units(self, unit, text):
         assert plot.with_unit("speed", unit) == text
+
+
+class TestPortraits:
+    def test_an_orbit_is_drawn_against_its_first_two_fields(self):
+        simulation = simulations.Lorenz63(t_end=2.0, n_times=50)
+        solution = simulation(seed=0)
+        ax = plot.plot_portrait(simulation, solution)
+        orbit, end = ax.lines
+        assert np.array_equal(orbit.get_xdata(), solution["x"])
+        assert np.array_equal(orbit.get_ydata(), solution["y"])
+        assert end.get_xdata() == [solution["x"][-1].item()]
+        assert ax.get_xlabel() == "rate of convection"
+
+    def test_a_field_in_space_has_none(self):
+        simulation = simulations.Burgers(n=32)
+        assert plot.portrait_fields(simulation) is None
+        with pytest.raises(ValueError, match="Burgers has no phase portrait"):
+            plot.plot_portrait(simulation, simulation(seed=0))
+
+    def test_a_picture_of_a_system_without_space(self, tmp_path):
+        simulation = simulations.Lorenz63(t_end=2.0, n_times=50)
+        plot.save_solution(simulation, simulation(seed=0), tmp_path / "lorenz.png")
+        assert (tmp_path / "lorenz.png").read_bytes().startswith(b"\x89PNG")
