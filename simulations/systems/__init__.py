@@ -6,12 +6,14 @@ from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
+from simulations.systems.double_pendulum import DoublePendulum
 from simulations.systems.fisher_kpp import FisherKPP
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lorenz63 import Lorenz63
+from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.swift_hohenberg import SwiftHohenberg
@@ -23,12 +25,14 @@ __all__ = [
     "Burgers",
     "CahnHilliard",
     "DarcyFlow",
+    "DoublePendulum",
     "FisherKPP",
     "GrayScott",
     "Heat",
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "Lorenz63",
+    "Lorenz96",
     "NaturalConvection",
     "NavierStokes",
     "SwiftHohenberg",
