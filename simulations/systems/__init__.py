@@ -7,6 +7,7 @@ from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.double_pendulum import DoublePendulum
+from simulations.systems.euler import Euler
 from simulations.systems.fisher_kpp import FisherKPP
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
@@ -26,6 +27,7 @@ __all__ = [
     "CahnHilliard",
     "DarcyFlow",
     "DoublePendulum",
+    "Euler",
     "FisherKPP",
     "GrayScott",
     "Heat",

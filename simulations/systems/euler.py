@@ -1,0 +1,249 @@
+"""Euler equations of an ideal gas: shocks, contacts and rarefactions in one to three dimensions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from simulations.grid import Axis, Boundary, Grid
+from simulations.inputs import Distribution
+from simulations.numerics import muscl_hancock
+from simulations.simulation import (
+    Array,
+    Field,
+    FieldInput,
+    Inputs,
+    InvalidInput,
+    Parameter,
+    Sampling,
+    Simulation,
+    SimulationDiverged,
+    Solution,
+    check_setting,
+)
+
+BOUNDARIES = {
+    "periodic": muscl_hancock.PERIODIC,
+    "open": muscl_hancock.OPEN,
+    "wall": muscl_hancock.WALL,
+}
+
+
+@dataclass(frozen=True)
+class RandomWaves(Distribution):
+    """Smooth periodic field of random waves about a random mean.
+
+    Args:
+        low: smallest mean.
+        high: largest mean.
+        deviation: standard deviation about the mean; of the logarithm if ``positive``.
+        highest: largest number of waves along an axis.
+        exponent: amplitudes go as this power of the wavenumber.
+        positive: whether the field is the mean times the exponential of the waves.
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+    deviation: float = 0.2
+    highest: int = 3
+    exponent: float = -1.0
+    positive: bool = True
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        mean = own.uniform(self.low, self.high)
+        wavenumbers = np.arange(-self.highest, self.highest + 1)
+        mesh = np.meshgrid(*[wavenumbers] * grid.ndim, indexing="ij")
+        size = np.sqrt(np.sum(np.square(mesh), axis=0))
+        amplitude = np.where(size > 0.0, np.maximum(size, 1.0) ** self.exponent, 0.0)
+        real, imaginary = own.standard_normal((2, *size.shape))
+        field = amplitude * (real + 1j * imaginary)
+        field *= self.deviation / np.sqrt(np.sum(amplitude**2))
+        for axis in grid.axes:
+            low, high = axis.bounds
+            phase = 2j * np.pi * np.outer(wavenumbers, (axis.points - low) / (high - low))
+            field = np.tensordot(field, np.exp(phase), axes=(0, 0))
+        waves = np.ascontiguousarray(field.real)
+        return mean * np.exp(waves) if self.positive else mean + waves
+
+
+@dataclass(frozen=True)
+class RiemannStates(Distribution):
+    """Constant states in equal parts of the domain: quadrants, if there are two along each axis.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        parts: parts along each axis.
+        log: whether the logarithm is uniform, not the value.
+    """
+
+    low: float = 0.1
+    high: float = 1.0
+    parts: int = 2
+    log: bool = False
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        draw = own.uniform(size=(self.parts,) * grid.ndim)
+        if self.log:
+            values = self.low * (self.high / self.low) ** draw
+        else:
+            values = self.low + (self.high - self.low) * draw
+        places = []
+        for axis in grid.axes:
+            low, high = axis.bounds
+            places.append(np.floor((axis.points - low) / (high - low) * self.parts).astype(int))
+        return np.ascontiguousarray(values[np.ix_(*places)])
+
+
+@dataclass(frozen=True)
+class Euler(Simulation):
+    """Euler equations of an ideal gas on a line, a square or a cube.
+
+        ∂ρ/∂t + ∇·(ρu) = 0
+        ∂(ρu)/∂t + ∇·(ρuu) + ∇p = 0
+        ∂E/∂t + ∇·((E + p)u) = 0,    E = p/(γ−1) + ρu²/2
+
+    Finite volumes: MUSCL-Hancock with the limiter MC on primitive variables and the flux HLLC, all
+    axes in one step. Second order where the flow is smooth, first order at shocks. Steps follow the
+    fastest wave and are repeated with less than second order around a cell whose density or
+    pressure would become negative.
+
+    The presets ``the_well_open`` and ``the_well_periodic`` have the grid, the times, the boundaries
+    and the ratios of heats of The Well's ``euler_multi_quadrants``; the ranges of the states in the
+    quadrants are this library's own.
+
+    Args:
+        ndim: number of axes.
+        n: cells along each axis.
+        length: length of each axis in m.
+        boundary: ``periodic``, ``open`` (zero gradient) or ``wall`` (reflecting), on all sides.
+        t_end: last stored time in s.
+        n_times: stored times, the initial one included.
+        density: distribution of the initial density.
+        pressure: distribution of the initial pressure.
+        velocity: distribution of each component of the initial velocity.
+
+    References:
+        Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009): scheme and tests.
+        Ohana et al., The Well (2024): the data set of the presets.
+    """
+
+    ndim: int = 2
+    n: int = 96
+    length: float = 1.0
+    boundary: Boundary = "periodic"
+    t_end: float = 0.5
+    n_times: int = 11
+    density: Distribution = RandomWaves(deviation=0.3)
+    pressure: Distribution = RandomWaves(deviation=0.1)
+    velocity: Distribution = RandomWaves(0.0, 0.0, 0.5, positive=False)
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "gamma": Parameter("ratio of specific heats", "1", (1.01, 5.0), (1.13, 1.76))
+    }
+    fields: ClassVar[Mapping[str, Field]] = {
+        "density": Field("density", "kg m-3"),
+        "pressure": Field("pressure", "Pa"),
+        "velocity": Field("velocity", "m s-1", order=1),
+    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        f"the_well_{boundary}": {
+            "ndim": 2,
+            "n": 512,
+            "boundary": boundary,
+            "t_end": 1.5,
+            "n_times": 101,
+            "density": RiemannStates(0.1, 1.0),
+            "pressure": RiemannStates(0.1, 1.0),
+            "velocity": RiemannStates(-1.0, 1.0),
+            "sampling": Sampling(
+                cases=[
+                    {"gamma": gamma}
+                    for gamma in (1.13, 1.22, 1.3, 1.33, 1.365, 1.4, 1.404, 1.453, 1.597, 1.76)
+                ]
+            ),
+        }
+        for boundary in ("open", "periodic")
+    }
+
+    def __post_init__(self) -> None:
+        check_setting("ndim", self.ndim, 1, 3, integer=True)
+        check_setting("n", self.n, 8, 2**20, integer=True)
+        check_setting("length", self.length, 1e-6, 1e6)
+        check_setting("t_end", self.t_end, 1e-9, 1e9)
+        check_setting("n_times", self.n_times, 2, 1e6, integer=True)
+        if self.boundary not in BOUNDARIES:
+            raise InvalidInput(f"boundary={self.boundary!r}: must be one of {list(BOUNDARIES)}")
+
+    @property
+    def field_inputs(self) -> Mapping[str, FieldInput]:
+        return {
+            "density0": FieldInput(
+                "initial density", "kg m-3", self.density, (1e-6, 1e6), "density", True
+            ),
+            "pressure0": FieldInput(
+                "initial pressure", "Pa", self.pressure, (1e-9, 1e9), "pressure", True
+            ),
+            "velocity0": FieldInput(
+                "initial velocity", "m s-1", self.velocity, (-1e6, 1e6), "velocity", True, 1
+            ),
+        }
+
+    @cached_property
+    def grid(self) -> Grid:
+        sides = (self.boundary, self.boundary)
+        bounds = (0.0, self.length)
+        names = "xyz"[: self.ndim]
+        return Grid(tuple(Axis.cells(name, self.n, bounds, "m", sides) for name in names))
+
+    @cached_property
+    def times(self) -> Array:
+        return np.linspace(0.0, self.t_end, self.n_times)
+
+    def solve(self, inputs: Inputs) -> Solution:
+        shape, fields = self.grid.shape, self.ndim + 2
+        padded = (1,) * (3 - self.ndim) + shape
+        inner = tuple(slice(2, -2) if n > 1 else slice(None) for n in padded)
+        velocity0 = np.asarray(inputs["velocity0"])
+        state = np.ones(muscl_hancock.padded_shape(shape, fields))
+        cells = state[inner[0], inner[1], :, inner[2]]
+        cells[:, :, 0] = np.reshape(inputs["density0"], padded)
+        for component in range(self.ndim):
+            cells[:, :, 1 + component] = velocity0[..., component].reshape(padded)
+        cells[:, :, -1] = np.reshape(inputs["pressure0"], padded)
+        frames = np.empty((self.n_times, *padded[:2], fields, self.n))
+        status, reached, *_ = muscl_hancock.integrate(
+            float(inputs["gamma"]),
+            state,
+            self.times,
+            np.full(self.ndim, self.length / self.n),
+            np.full(self.ndim, BOUNDARIES[self.boundary]),
+            frames,
+        )
+        if status != muscl_hancock.COMPLETED:
+            raise SimulationDiverged(reached, "density or pressure does not stay positive")
+        by_field = np.moveaxis(frames, 3, 0).reshape(fields, self.n_times, *shape)
+        density, pressure = by_field[0].copy(), by_field[-1].copy()
+        velocity = np.ascontiguousarray(np.moveaxis(by_field[1:-1], 0, -1))
+        density[0], pressure[0] = inputs["density0"], inputs["pressure0"]
+        velocity[0] = velocity0
+        return {"density": density, "pressure": pressure, "velocity": velocity}
+
+    def rescaled(self, factor: float) -> Self:
+        return replace(self, n=round(self.n * factor))
+
+    def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
+        """Mass and momentum, conserved on a periodic domain."""
+        space = tuple(range(1, self.ndim + 1))
+        volume = math.pow(self.length / self.n, self.ndim)
+        density, velocity = solution["density"], solution["velocity"]
+        found = {"mass": density.sum(axis=space) * volume}
+        for component, axis in enumerate(self.grid.names):
+            momentum = (density * velocity[..., component]).sum(axis=space)
+            found[f"momentum_{axis}"] = momentum * volume
+        return found
