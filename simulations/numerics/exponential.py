@@ -26,7 +26,7 @@ from simulations.numerics.semilinear import (
     tabulate,
 )
 
-Spectrum = NDArray[np.complexfloating]
+Spectrum = NDArray[np.inexact]
 #: Tables of coefficients that are kept, one for each length of a step
 TABLES = 3
 
@@ -101,7 +101,7 @@ def march(
     """Integrate from ``times[0]`` with controlled steps.
 
     Args:
-        v0: initial spectrum of any shape.
+        v0: initial spectrum of any shape; it stays real if L is real too.
         linear: diagonal of L, of the same shape.
         nonlinear: N(v), of the same shape; it may keep nothing of what it is given.
         times: ascending instants.
@@ -114,9 +114,9 @@ def march(
         StepUnderflow: no step meets the tolerance.
     """
     shape = v0.shape
-    v = np.array(v0, dtype=complex).ravel()
     diagonal = np.ascontiguousarray(np.broadcast_to(linear, shape)).ravel()
-    rates, new = np.empty((STAGES, v.size), complex), np.empty_like(v)
+    v = np.array(v0, dtype=np.result_type(v0, diagonal)).ravel()
+    rates, new = np.empty((STAGES, v.size), v.dtype), np.empty_like(v)
     tables: OrderedDict[float, NDArray[np.inexact]] = OrderedDict()
 
     def rate(state: Spectrum) -> Spectrum:

@@ -6,9 +6,11 @@ from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.darcy_flow import DarcyFlow
+from simulations.systems.diffusion_sorption import DiffusionSorption
 from simulations.systems.double_pendulum import DoublePendulum
 from simulations.systems.euler import Euler
 from simulations.systems.fisher_kpp import FisherKPP
+from simulations.systems.fitzhugh_nagumo import FitzHughNagumo
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
 from simulations.systems.korteweg_de_vries import KortewegDeVries
@@ -17,6 +19,7 @@ from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
+from simulations.systems.robertson import Robertson
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 
 __all__ = [
@@ -26,9 +29,11 @@ __all__ = [
     "Burgers",
     "CahnHilliard",
     "DarcyFlow",
+    "DiffusionSorption",
     "DoublePendulum",
     "Euler",
     "FisherKPP",
+    "FitzHughNagumo",
     "GrayScott",
     "Heat",
     "KortewegDeVries",
@@ -37,5 +42,6 @@ __all__ = [
     "Lorenz96",
     "NaturalConvection",
     "NavierStokes",
+    "Robertson",
     "SwiftHohenberg",
 ]
