@@ -13,6 +13,7 @@ from simulations.systems.fisher_kpp import FisherKPP
 from simulations.systems.fitzhugh_nagumo import FitzHughNagumo
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
+from simulations.systems.ising import Ising
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lorenz63 import Lorenz63
@@ -36,6 +37,7 @@ __all__ = [
     "FitzHughNagumo",
     "GrayScott",
     "Heat",
+    "Ising",
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "Lorenz63",
