@@ -18,6 +18,7 @@ from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
+from simulations.systems.n_body import NBody
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.robertson import Robertson
@@ -42,6 +43,7 @@ __all__ = [
     "KuramotoSivashinsky",
     "Lorenz63",
     "Lorenz96",
+    "NBody",
     "NaturalConvection",
     "NavierStokes",
     "Robertson",
