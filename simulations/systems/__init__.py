@@ -16,6 +16,7 @@ from simulations.systems.heat import Heat
 from simulations.systems.ising import Ising
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
+from simulations.systems.lennard_jones import LennardJones
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.n_body import NBody
@@ -41,6 +42,7 @@ __all__ = [
     "Ising",
     "KortewegDeVries",
     "KuramotoSivashinsky",
+    "LennardJones",
     "Lorenz63",
     "Lorenz96",
     "NBody",
