@@ -7,6 +7,7 @@ changes none of those that the coarser one had.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from simulations.grid import Array, Grid
+from simulations.grid import Array, Axis, Grid
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class GaussianRandomField(Distribution):
     """Gaussian random field with covariance ``scale² (−Δ + tau²)^(−alpha)``.
 
     On periodic axes Δ is the periodic Laplacian, elsewhere the one with zero normal derivative
-    (values at cell centres). The constant mode is left out: every draw has mean zero.
+    (values at cell centres, or from side to side). The constant mode is left out: every draw has
+    mean zero.
 
     Args:
         alpha: smoothness; larger is smoother.
@@ -96,15 +98,9 @@ class GaussianRandomField(Distribution):
 
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         squared = np.zeros(grid.shape)
+        bases = [_basis(axis) for axis in grid.axes]
         for position, axis in enumerate(grid.axes):
-            low, high = axis.bounds
-            length, n = high - low, axis.points.size
-            expected = low + (np.arange(n) + (0.0 if axis.is_periodic else 0.5)) * length / n
-            if not np.allclose(axis.points, expected, rtol=0.0, atol=1e-9 * length):
-                raise ValueError(
-                    f"axis {axis.name}: a Gaussian random field needs equidistant points, "
-                    "at cell centres unless the axis is periodic"
-                )
+            length, n = axis.bounds[1] - axis.bounds[0], axis.points.size
             k = _signed_modes(n) * 2 if axis.is_periodic else np.arange(n)
             shape = [1] * grid.ndim
             shape[position] = n
@@ -116,8 +112,7 @@ class GaussianRandomField(Distribution):
         own = np.random.default_rng(rng.integers(2**63))
         order = _shell_order(grid.shape, grid.periodic)
         coefficients: Array = deviation * own.standard_normal(order.max() + 1)[order]
-        for position, axis in enumerate(grid.axes):
-            evaluate = _hartley if axis.is_periodic else _cosine
+        for position, evaluate in enumerate(bases):
             coefficients = evaluate(coefficients, position)
         volume = np.prod([axis.bounds[1] - axis.bounds[0] for axis in grid.axes])
         return np.ascontiguousarray(coefficients / np.sqrt(volume))
@@ -275,6 +270,23 @@ def _shell_order(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> NDArray[
     return position
 
 
+def _basis(axis: Axis) -> Callable[[Array, int], Array]:
+    """What evaluates a series at the points of this axis, or `ValueError`."""
+    low, high = axis.bounds
+    share, n = (axis.points - low) / (high - low), axis.points.size
+    layouts = [(_hartley, np.arange(n) / n)]
+    if not axis.is_periodic:
+        nodes = np.linspace(0.0, 1.0, n)
+        layouts = [(_cosine, (np.arange(n) + 0.5) / n), (_cosine_at_nodes, nodes)]
+    for evaluate, expected in layouts:
+        if np.allclose(share, expected, rtol=0.0, atol=1e-9):
+            return evaluate
+    raise ValueError(
+        f"axis {axis.name}: a Gaussian random field needs equidistant points, at cell centres or "
+        "from side to side unless the axis is periodic"
+    )
+
+
 def _hartley(coefficients: Array, axis: int) -> Array:
     """``Σ_k c_k cas(2πkj/n)``, with ``cas = cos + sin``: an orthonormal real Fourier basis."""
     transformed = scipy.fft.fft(coefficients, axis=axis)
@@ -285,3 +297,11 @@ def _cosine(coefficients: Array, axis: int) -> Array:
     """``c_0 + Σ_k c_k √2 cos(πk(j + ½)/n)``: the orthonormal cosine basis at cell centres."""
     n = coefficients.shape[axis]
     return scipy.fft.idct(coefficients, axis=axis, norm="ortho") * np.sqrt(n)
+
+
+def _cosine_at_nodes(coefficients: Array, axis: int) -> Array:
+    """The same basis at equidistant points that include both sides."""
+    along = np.moveaxis(coefficients / np.sqrt(2), axis, 0)  # a view of a new array
+    along[0] *= np.sqrt(2)
+    along[-1] *= 2
+    return scipy.fft.dct(np.moveaxis(along, 0, axis), type=1, axis=axis)

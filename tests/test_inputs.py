@@ -33,6 +33,10 @@ def insulated(name, n):
     return Axis.cells(name, n, (-0.5, -0.5 + LENGTH))
 
 
+def walled(name, n):
+    return Axis(name, np.linspace(-0.5, -0.5 + LENGTH, n), (-0.5, -0.5 + LENGTH))
+
+
 def covariance(field, grid):
     """``scale² Σ_k (|k|² + tau²)^(−alpha) φ_k(x) φ_k(x')`` over the modes of the grid, k ≠ 0.
 
@@ -63,10 +67,11 @@ def covariance(field, grid):
         Grid((periodic("x", 9),)),
         Grid((periodic("x", 8),)),
         Grid((insulated("x", 9),)),
+        Grid((walled("x", 9),)),
         Grid((periodic("x", 4), insulated("y", 3))),
         Grid((insulated("x", 3), periodic("y", 2), insulated("z", 2))),
     ],
-    ids=["periodic odd", "periodic even", "insulated", "both", "three axes"],
+    ids=["periodic odd", "periodic even", "insulated", "walled", "both", "three axes"],
 )
 @pytest.mark.parametrize(("alpha", "tau"), [(2.0, 3.0), (1.0, 0.0)])
 def test_covariance_is_that_of_the_formula(grid, alpha, tau):
@@ -145,6 +150,14 @@ def test_what_is_drawn_next_does_not_depend_on_the_grid(n, seed):
     GaussianRandomField().sample(rng, Grid((periodic("x", n),)))
     GaussianRandomField().sample(other, Grid((periodic("x", 7), insulated("y", 5))))
     assert rng.random() == other.random()
+
+
+def test_a_draw_is_the_same_on_cells_and_from_side_to_side():
+    """Cell centres are every other point of a grid with twice as many intervals."""
+    field = GaussianRandomField(alpha=16.0)
+    grids = [Grid((make("x", n), make("y", n))) for make, n in ((insulated, 32), (walled, 65))]
+    cells, nodes = (field.sample(np.random.default_rng(3), grid) for grid in grids)
+    assert np.abs(nodes[1::2, 1::2] - cells).max() < 1e-10 * np.abs(cells).max()
 
 
 def test_refined_draws_converge_to_one_function():

@@ -23,6 +23,7 @@ from simulations.systems.n_body import NBody
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.robertson import Robertson
+from simulations.systems.poisson import Poisson
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 
 __all__ = [
@@ -49,5 +50,6 @@ __all__ = [
     "NaturalConvection",
     "NavierStokes",
     "Robertson",
+    "Poisson",
     "SwiftHohenberg",
 ]
