@@ -14,6 +14,7 @@ from simulations.systems.fitzhugh_nagumo import FitzHughNagumo
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
 from simulations.systems.ising import Ising
+from simulations.systems.helmholtz import Helmholtz
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lennard_jones import LennardJones
@@ -41,6 +42,7 @@ __all__ = [
     "GrayScott",
     "Heat",
     "Ising",
+    "Helmholtz",
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "LennardJones",

@@ -22,7 +22,8 @@ from simulations.simulation import (
     check_setting,
 )
 
-BOUNDARIES = ("dirichlet", "neumann", "periodic")
+Walls = Literal["dirichlet", "neumann", "periodic"]
+BOUNDARIES: tuple[Walls, ...] = ("dirichlet", "neumann", "periodic")
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Poisson(Simulation):
 
     On a periodic box Fourier series, exact for every mode of the grid. Elsewhere the compact scheme
     of Collatz (Mehrstellen: 3, 9 or 19 points), of fourth order, diagonalised by sine or cosine
-    transforms: n^d log n operations and no iteration. It costs the time of the second-order
-    scheme. Series of sines or cosines would be of second order only where f does not vanish at the
-    walls (or its slope, for Neumann's). Where f does not vanish in a corner of a Dirichlet problem,
-    u has a weak singularity (r² log r) there, and the error away from it is O(h⁴ log h).
+    transforms: n^d log n operations and no iteration. Series of sines or cosines would be of second
+    order only where f does not vanish at the walls (or its slope, for Neumann's). Where f does not
+    vanish in a corner of a Dirichlet problem, u has a weak singularity (r² log r) there, and the
+    error away from it is O(h⁴ log h).
 
     Args:
         ndim: number of axes, 1 to 3.
@@ -57,7 +58,7 @@ class Poisson(Simulation):
     ndim: int = 2
     n: int = 128
     length: float = 1.0
-    boundary: Literal["dirichlet", "neumann", "periodic"] = "dirichlet"
+    boundary: Walls = "dirichlet"
     source: Distribution = GaussianRandomField(alpha=2.0, tau=5.0, scale=25.0)
 
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("potential", "V")}
@@ -96,7 +97,7 @@ class Poisson(Simulation):
             k = np.arange(1, n) if self.boundary == "dirichlet" else np.arange(n + 1)
             symbols = [(2 / h * np.sin(np.pi * k / (2 * n))) ** 2] * self.ndim
         mesh = np.meshgrid(*symbols, indexing="ij", sparse=True)
-        total = sum(mesh)
+        total: Array = np.sum(np.broadcast_arrays(*mesh), axis=0)
         if self.boundary != "periodic":
             for one, other in itertools.combinations(mesh, 2):
                 total = total - h**2 / 6 * one * other

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.integrate import simpson
 
 from simulations.simulation import Array
-from simulations.systems.poisson import Poisson
+from simulations.systems.poisson import BOUNDARIES, Poisson
 from simulations.verification.check import Finding, at_most, close_to, order, verifies
 
 
@@ -34,12 +34,12 @@ def middle_of_loaded_cube() -> float:
 
 def _manufactured(simulation: Poisson, factors: list[tuple[Array, Array]]) -> tuple[float, float]:
     """Largest error for u = Π_d φ_d(x_d), given φ and φ'' on each axis, and the largest u."""
-    u = np.ones(())
+    u: Array = np.ones(())
     for phi, _ in factors:
         u = np.multiply.outer(u, phi)
     f = np.zeros(u.shape)
     for axis in range(len(factors)):
-        term = np.ones(())
+        term: Array = np.ones(())
         for other, (phi, curvature) in enumerate(factors):
             term = np.multiply.outer(term, -curvature if other == axis else phi)
         f += term
@@ -54,7 +54,7 @@ def _manufactured(simulation: Poisson, factors: list[tuple[Array, Array]]) -> tu
 def manufactured_solutions() -> Iterator[Finding]:
     """Products of functions of one coordinate, whose f does not vanish on the walls."""
     for ndim, sizes in ((1, (16, 32, 64)), (2, (16, 32, 64)), (3, (12, 24, 48))):
-        for boundary in ("dirichlet", "neumann"):
+        for boundary in BOUNDARIES[:2]:
             errors = []
             for n in sizes:
                 simulation = Poisson(ndim=ndim, n=n, length=2.0, boundary=boundary)
@@ -62,7 +62,7 @@ def manufactured_solutions() -> Iterator[Finding]:
                 for d, axis in enumerate(simulation.grid.axes):
                     x, a = axis.points, 0.3 + 0.4 * d
                     if boundary == "dirichlet":  # x (2 − x) e^{ax}
-                        phi, slope, curvature = x * (2 - x), 2 - 2 * x, -2.0
+                        phi, slope, curvature = x * (2 - x), 2 - 2 * x, 0 * x - 2
                     else:  # x² (2 − x)² e^{ax}
                         w, w_x = x * (2 - x), 2 - 2 * x
                         phi, slope, curvature = w * w, 2 * w * w_x, 2 * w_x**2 - 4 * w
@@ -117,7 +117,7 @@ def balance() -> Iterator[Finding]:
 @verifies(Poisson)
 def convergence() -> Iterator[Finding]:
     """Random draws, the same functions on finer grids."""
-    for boundary, bound in (("dirichlet", 1e-5), ("neumann", 1e-4), ("periodic", 1e-5)):
+    for boundary, bound in zip(BOUNDARIES, (1e-5, 1e-4, 1e-5), strict=True):
         fine, simulation = (Poisson(n=n, boundary=boundary) for n in (512, 128))
         truth, u = (s.solve(s.sample(np.random.default_rng(0)))["u"][0] for s in (fine, simulation))
         error = np.linalg.norm(u - truth[::4, ::4]) / np.linalg.norm(u)
