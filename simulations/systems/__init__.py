@@ -18,6 +18,7 @@ from simulations.systems.helmholtz import Helmholtz
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lennard_jones import LennardJones
+from simulations.systems.linear_elasticity import LinearElasticity
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.n_body import NBody
@@ -46,6 +47,7 @@ __all__ = [
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "LennardJones",
+    "LinearElasticity",
     "Lorenz63",
     "Lorenz96",
     "NBody",
