@@ -40,10 +40,14 @@ class DarcyFlow(Simulation):
     the L2 norm) from that of the same medium on a finer grid. The linear system is solved by
     conjugate gradients with black-box multigrid.
 
-    The defaults are the medium of the Fourier neural operator benchmark, whose resolution is the
-    preset ``fno_paper``; ``pdebench`` has the mobilities 0.1 and 1 of PDEBench (in patches of the
-    default medium, not of theirs) and its load β as ``source``. As u is proportional to f, the
-    source is a setting and not an input.
+    The defaults are the medium of the Fourier neural operator benchmark, and the preset
+    ``fno_paper`` is its resolution, 421 cells. Its problems with 85, 141 or 211 points are every
+    fifth, third or second value of a solution on 421, as ``solution.isel(x=slice(None, None, 5),
+    y=slice(None, None, 5))`` takes them here: (421 − 1)/5 + 1 = 85 points that are not the centres
+    of 85 cells, so that no ``n`` of this grid stands for them. ``pdebench`` has the mobilities 0.1
+    and 1 of PDEBench (in patches of the default medium, not of theirs) and its load β = 1;
+    ``DarcyFlow.preset("pdebench", source=0.01)`` is β = 0.01, and likewise for 0.1, 10 and 100. As
+    u is proportional to f, the source is a setting and not an input.
 
     Args:
         n: cells along each side.
@@ -53,7 +57,8 @@ class DarcyFlow(Simulation):
 
     References:
         Li et al., Fourier neural operator for parametric PDEs (2021), section 5.2, appendix
-        A.3: the default medium. Their values sit on nodes, ours at cell centres.
+        A.3: the default medium. Their mobility and pressure are given at cell centres as well, but
+        solved for on nodes between which a is a spline, which blurs its jumps.
         Aziz and Settari, Petroleum reservoir simulation (1979): the two-point flux.
     """
 

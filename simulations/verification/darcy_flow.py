@@ -7,6 +7,7 @@ import numpy as np
 from simulations.numerics import multigrid
 from simulations.systems.darcy_flow import DarcyFlow, conductances_of_cells
 from simulations.verification.check import Finding, at_most, close_to, order, verifies
+from simulations.verification.poisson import loaded_membrane
 
 
 @verifies(DarcyFlow)
@@ -38,6 +39,17 @@ def uniform_medium() -> Iterator[Finding]:
     source = "Timoshenko and Goodier, Theory of Elasticity (1951), art. 109; series"
     yield close_to("u(½, ½)", centre, 0.0736713513, 2e-8, source)
     yield close_to("∫u", integral, 0.0351442536, 2e-8, source)
+    sizes, errors = [16, 31, 64, 129], []
+    for n in sizes:
+        simulation = DarcyFlow(n=n, source=3.0)
+        x = simulation.grid.axes[0].points
+        u = simulation.solve({"a": np.full((n, n), 2.0)})["u"][0]
+        errors.append(np.abs(u - 1.5 * loaded_membrane(x, x)).max())
+    yield at_most("largest error on 129² cells, a = 2, f = 3", errors[-1], 5e-5, "series")
+    for pair in range(3):
+        both = slice(pair, pair + 2)
+        name = f"largest error, {sizes[pair]} to {sizes[pair + 1]} cells"
+        yield order(name, [1 / n for n in sizes[both]], errors[both], 2.0, 0.1)
 
 
 @verifies(DarcyFlow)

@@ -37,30 +37,6 @@ def solve_network(*network, tolerance=1e-11):
     return u
 
 
-def orders(sizes, errors):
-    return -np.diff(np.log(errors)) / np.diff(np.log(sizes))
-
-
-def uniform_medium(x, y):
-    """Series solution of −Δu = 1: u = Σ_odd 4/(mπ)³ (1 − cosh mπ(y−½) / cosh mπ/2) sin mπx."""
-    m = np.pi * np.arange(1, 400, 2)
-    # cosh(m (y − ½)) / cosh(m/2) without overflow
-    ratio = (np.exp(-np.outer(y, m)) + np.exp(-np.outer(1 - y, m))) / (1 + np.exp(-m))
-    return np.einsum("m,ym,xm->xy", 4 / m**3, 1 - ratio, np.sin(np.outer(x, m)))
-
-
-def test_order_two_in_a_uniform_medium():
-    sizes, errors = np.array([16, 31, 64, 129]), []
-    for n in sizes:
-        simulation = DarcyFlow(n=int(n), source=3.0)
-        x = simulation.grid.axes[0].points
-        errors.append(
-            np.abs(run(simulation, np.full((n, n), 2.0)) - 1.5 * uniform_medium(x, x)).max()
-        )
-    assert errors[-1] < 5e-5
-    assert orders(sizes, errors) == pytest.approx(2.0, abs=0.1)
-
-
 @given(seed=SEEDS, n=st.integers(2, 40), m=st.integers(2, 12))
 def test_flux_through_layers_is_exact(seed, n, m):
     """Between two sides at 1 and 0 Pa, layers of any conductance are resistances in series."""
