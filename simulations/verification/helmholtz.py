@@ -90,6 +90,23 @@ def inhomogeneous_medium() -> Iterator[Finding]:
 
 
 @verifies(Helmholtz)
+def window() -> Iterator[Finding]:
+    """The medium beyond the sides is that at the sides: a larger square shows the same pressure."""
+    pressures = []
+    for size, start in ((1.0, 0.0), (2.0, -0.5)):
+        simulation = Helmholtz(n=round(80 * size), length=size)
+        x = start + simulation.grid.axes[0].points
+        across = np.clip(x, 0.0, 1.0)
+        c = 1 + 0.4 * (across[:, None] - 0.5) * across
+        r = np.hypot(x[:, None] - 0.42, x - 0.55)
+        source = np.exp(-((r / 0.05) ** 2)) / (np.pi * 0.05**2)
+        pressures.append(_pressure(simulation, {"frequency": 5.0, "c": c, "s": source}))
+    small, large = pressures[0], pressures[1][40:-40, 40:-40]
+    error = np.linalg.norm(small - large) / np.linalg.norm(large)
+    yield at_most("relative L2 difference", error, 5e-4)
+
+
+@verifies(Helmholtz)
 def reciprocity_and_power() -> Iterator[Finding]:
     """In a random medium: source and receiver change places; what is radiated leaves."""
     simulation = Helmholtz(n=96)

@@ -104,6 +104,17 @@ def balance() -> Iterator[Finding]:
     energy = sum(simpson(lines[half], x=theta[half]) for half in (slice(81), slice(80, None)))
     error = energy / solution["energy"][0] - 1
     yield at_most("energy of strain over work of the load, less 1", error, 1e-5, "exact")
+    (x, y), shift = simulation.positions(radius), solution["displacement"][0, -1]
+    c, k = np.cos(theta), np.sin(theta)
+    on_x, on_y = slice(81), slice(80, None)  # the two sides, up to and from the corner
+    u_x, u_y = c * shift[:, 0] - k * shift[:, 1], k * shift[:, 0] + c * shift[:, 1]
+    work = simpson(u_x[on_x], x=y[-1, on_x]) - 0.3 * simpson(u_y[on_y], x=-x[-1, on_y])
+    error = work / solution["energy"][0] - 1
+    yield at_most("tension times shift of the sides over energy, less 1", error, 1e-5, "exact")
+    lowest, highest = np.moveaxis(np.linalg.eigvalsh(stress), -1, 0)
+    expected = np.sqrt(lowest**2 - lowest * highest + highest**2)
+    error = np.abs(solution["von_mises"][0] - expected).max()
+    yield at_most("error of the stress of von Mises", error, 1e-12, "principal stresses")
     other = simulation.solve({**inputs, "poisson_ratio": 0.1})["stress"][0]
     change = np.abs(other - stress)[:61].max()  # off the corner
     yield at_most("largest change of stress with ν", change, 1e-5, "Michell's theorem")
