@@ -1,5 +1,6 @@
 """The physical systems, one a file."""
 
+from simulations.systems.acoustics import Acoustics
 from simulations.systems.advection import Advection
 from simulations.systems.advection_diffusion import AdvectionDiffusion
 from simulations.systems.allen_cahn import AllenCahn
@@ -22,13 +23,16 @@ from simulations.systems.linear_elasticity import LinearElasticity
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.n_body import NBody
+from simulations.systems.maxwell import Maxwell
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.robertson import Robertson
 from simulations.systems.poisson import Poisson
 from simulations.systems.swift_hohenberg import SwiftHohenberg
+from simulations.systems.wave import Wave
 
 __all__ = [
+    "Acoustics",
     "Advection",
     "AdvectionDiffusion",
     "AllenCahn",
@@ -51,9 +55,11 @@ __all__ = [
     "Lorenz63",
     "Lorenz96",
     "NBody",
+    "Maxwell",
     "NaturalConvection",
     "NavierStokes",
     "Robertson",
     "Poisson",
     "SwiftHohenberg",
+    "Wave",
 ]
