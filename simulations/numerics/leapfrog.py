@@ -122,7 +122,7 @@ def _start_back(order, u, rate, ratio, boundary, image, previous):
 @kernel
 def _step(order, u, previous, ratio, profile, boundary, memory, work):
     """Replace u⁻ by u⁺."""
-    _fill_ghosts(u, boundary)
+    _fill_ghosts(u, boundary, 1 if order == 2 else GHOSTS)
     if order == 2:
         _step2(u, previous, ratio, boundary.size, work)
     else:
@@ -200,7 +200,7 @@ def _near_cyclic(images, i):
 def _apply(order, u, ratio, boundary, image):
     """Δt²A u in all cells."""
     ndim = boundary.size
-    _fill_ghosts(u, boundary)
+    _fill_ghosts(u, boundary, 1 if order == 2 else GHOSTS)
     i0, i1, j0, j1, k0, k1 = _bounds(u, ndim, 0)
     for i in range(i0, i1):
         near = _near(u, i, ndim)
@@ -409,14 +409,14 @@ def _store(ndim, u, frame):
 
 
 @kernel
-def _fill_ghosts(u, boundary):
-    """Set the ghost cells: the other end, or the mirror image with one sign or the other."""
+def _fill_ghosts(u, boundary, width):
+    """Set the innermost ghosts: the other end, or the mirror image with one sign or the other."""
     ndim = boundary.size
     for axis in range(ndim - 1, -1, -1):
         where = position(axis, ndim)
         n, kind = u.shape[where], boundary[axis]
         sign = -1.0 if kind == ODD else 1.0
-        for ghost in range(GHOSTS):  # counted from the outside
+        for ghost in range(GHOSTS - width, GHOSTS):  # counted from the outside
             low, high = 2 * GHOSTS - 1 - ghost, n - 2 * GHOSTS + ghost
             if kind == PERIODIC:
                 low, high = high, low

@@ -77,7 +77,7 @@ class Wave(Simulation):
     t_end: float = 1.0
     n_times: int = 21
     initial: Distribution = GaussianBlobs(fewest=1, most=4)
-    initial_velocity: Distribution = GaussianRandomField(alpha=4.0, tau=10.0, scale=3e4)
+    initial_velocity: Distribution = GaussianRandomField(alpha=4.0, tau=10.0, scale=1e4)
     medium: Distribution = Bounded(GaussianRandomField(alpha=4.0, tau=10.0, scale=1e4), 0.5, 1.5)
 
     fields: ClassVar[Mapping[str, Field]] = {
