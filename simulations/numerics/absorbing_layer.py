@@ -23,6 +23,10 @@ from simulations.compilation import kernel
 # of a wave that comes back through it at a right angle
 EXPONENT, REDUCTION = 2, 12.0
 
+# α at the inside, where it is largest: the lowest frequency that the layer is meant for, in units
+# of the speed over the length of the axis
+SLOWEST = 4.0
+
 # Fewest cells of a layer, and the least share of an axis; initial fields fade out over this share
 CELLS, SHARE = 12, 0.05
 
@@ -37,19 +41,20 @@ def fading(n):
     return np.cos(0.5 * np.pi * np.minimum((np.arange(depth_for(n)) + 0.5) / (SHARE * n), 1.0)) ** 2
 
 
-def profile(depth, spacing, step, speed, slowest):
+def profile(depth, n, spacing, step, speed):
     """½ σ Δt and ½ α Δt at the faces and cells of a layer in turn, from the outside.
 
     Args:
         depth: cells of the layer.
+        n: cells of the axis without it.
         spacing: Δx.
         step: Δt.
         speed: largest speed of waves.
-        slowest: frequency in rad/s below which waves need not be absorbed.
 
     Returns:
         Array ``(2, 2 depth + 1)``.
     """
+    slowest = SLOWEST * speed / (n * spacing)
     inward = 1.0 - 0.5 * np.arange(2 * depth + 1) / max(depth, 1)
     peak = 0.5 * (EXPONENT + 1) * speed * REDUCTION / (max(depth, 1) * spacing)
     return 0.5 * step * np.stack([peak * inward**EXPONENT, slowest * (1.0 - inward)])

@@ -31,10 +31,6 @@ PERIODIC, EVEN, ODD, LAYER = 0, 1, 2, 3
 # Share of the largest stable step
 COURANT = 0.9
 
-# The lowest frequency that a layer is meant for, in units of the largest speed over the longest
-# axis
-SLOWEST = 4.0
-
 
 def integrate(start, kappa, inertia, spacing, ends, times):
     """Integrate from w = 0.
@@ -69,8 +65,8 @@ def integrate(start, kappa, inertia, spacing, ends, times):
     steps = math.ceil(interval / largest_step(kappa, betas, spacing))
     ratio = interval / steps / spacing
     speed = math.sqrt(float((kappa / inertia).max()))
-    slowest = SLOWEST * speed / (max(start.shape) * spacing)
-    profile = absorbing_layer.profile(depth, spacing, ratio * spacing, speed, slowest)
+    n = max(start.shape)
+    profile = absorbing_layer.profile(depth, n, spacing, ratio * spacing, speed)
 
     shape = tuple(n + 2 for n in s.shape)
     arrays = np.ones((2 + 2 * ndim, *shape))

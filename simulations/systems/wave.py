@@ -31,10 +31,6 @@ BOUNDARIES: dict[str, tuple[int, Boundary]] = {
     "open": (leapfrog.ODD, "open"),
 }
 
-# The lowest frequency that an absorbing layer is meant for, in units of the largest speed over the
-# length
-SLOWEST = 4.0
-
 
 @dataclass(frozen=True)
 class Wave(Simulation):
@@ -135,8 +131,7 @@ class Wave(Simulation):
             fading[-layer:] = absorbing_layer.fading(self.n)
             fading[:layer] = fading[-layer:][::-1]
         fading = functools.reduce(np.multiply.outer, [fading] * self.ndim)
-        slowest = SLOWEST * fastest / self.length
-        profile = absorbing_layer.profile(layer, spacing, dt, fastest, slowest)
+        profile = absorbing_layer.profile(layer, self.n, spacing, dt, fastest)
         beyond: Literal["wrap", "symmetric"] = "wrap" if kind == leapfrog.PERIODIC else "symmetric"
 
         def padded(values: Array) -> Array:

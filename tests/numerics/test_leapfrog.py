@@ -5,7 +5,7 @@ import pytest
 
 from simulations.numerics import absorbing_layer, leapfrog
 
-NONE = absorbing_layer.profile(0, 1.0, 1.0, 1.0, 1.0)
+NONE = absorbing_layer.profile(0, 1, 1.0, 1.0, 1.0)
 
 
 def second_difference(n, kind, order):
