@@ -28,6 +28,8 @@ from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.robertson import Robertson
 from simulations.systems.poisson import Poisson
+from simulations.systems.navier_stokes_3d import NavierStokes3D
+from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -60,6 +62,8 @@ __all__ = [
     "NavierStokes",
     "Robertson",
     "Poisson",
+    "NavierStokes3D",
+    "ShearFlow",
     "SwiftHohenberg",
     "Wave",
 ]
