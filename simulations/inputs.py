@@ -135,11 +135,16 @@ class SineWaves(Distribution):
     """Sum of sines ``A sin(2πm·x/L + φ)`` along random low modes of a periodic box.
 
     Amplitudes are uniform in [0, 1], phases uniform, modes uniform in 1 … ``highest`` along each
-    axis.
+    axis. Some draws become their absolute value, then some change their sign, then some are kept
+    in a window only, times ½ tanh (s − a)/0.01 − ½ tanh (s − b)/0.01 along each axis, with the
+    share s = x/L of the box and edges a uniform in [0.1, 0.45] and b in [0.55, 0.9].
 
     Args:
         waves: number of sines.
         highest: largest number of periods in the box.
+        absolute: probability of the absolute value.
+        negative: probability of the opposite sign.
+        windowed: probability of a window.
 
     References:
         Takamoto et al., PDEBench (2022), appendix: the initial conditions in one dimension.
@@ -147,6 +152,14 @@ class SineWaves(Distribution):
 
     waves: int = 2
     highest: int = 4
+    absolute: float = 0.0
+    negative: float = 0.0
+    windowed: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("absolute", "negative", "windowed"):
+            if not 0.0 <= (value := getattr(self, name)) <= 1.0:
+                raise ValueError(f"{name}={value!r}: must be a probability in [0, 1]")
 
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         own = np.random.default_rng(rng.integers(2**63))
@@ -163,6 +176,17 @@ class SineWaves(Distribution):
                     shape
                 )
             field += amplitude * np.sin(angle)
+        if own.random() < self.absolute:
+            field = np.abs(field)
+        if own.random() < self.negative:
+            field = -field
+        if own.random() < self.windowed:
+            for position, axis in enumerate(grid.axes):
+                low, high = axis.bounds
+                share = (axis.points - low) / (high - low)
+                first, last = own.uniform(0.1, 0.45), own.uniform(0.55, 0.9)
+                window = 0.5 * (np.tanh((share - first) / 0.01) - np.tanh((share - last) / 0.01))
+                field *= window.reshape([-1 if p == position else 1 for p in range(grid.ndim)])
         return field
 
 
@@ -214,6 +238,20 @@ class Bounded(Distribution):
 
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         share = 0.5 + 0.5 * np.tanh(self.field.sample(rng, grid))
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True)
+class Stretched(Distribution):
+    """Field stretched to fill a range: its lowest value becomes ``low``, its highest ``high``."""
+
+    field: Distribution
+    low: float = 0.0
+    high: float = 1.0
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        values = self.field.sample(rng, grid)
+        share = (values - values.min()) / (values.max() - values.min())
         return self.low + (self.high - self.low) * share
 
 

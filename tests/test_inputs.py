@@ -16,6 +16,7 @@ from simulations.inputs import (
     GaussianBlobs,
     GaussianRandomField,
     SineWaves,
+    Stretched,
     Thresholded,
     Uniform,
     WhiteNoise,
@@ -266,6 +267,7 @@ def box(n, ndim, length=1.0):
     "distribution",
     [
         SineWaves(waves=3, highest=4),
+        Stretched(SineWaves(), low=-1.0, high=2.0),
         GaussianBlobs(fewest=2, most=9, low=0.2, high=0.9),
         Bounded(GaussianRandomField(alpha=6.0, tau=3.0, scale=100.0), low=-1.0, high=3.0),
         Uniform(low=2.0, high=5.0),
@@ -303,6 +305,41 @@ def test_sines_are_what_they_are_called():
     assert spectrum[5:].max() < 1e-15
     assert spectrum[1:5].max() > 0.05
     assert np.abs(field).max() <= 2.0
+
+
+def test_sines_are_altered_as_often_as_asked():
+    grid, plain = box(256, 1), SineWaves()
+
+    def draws(**options):
+        chosen = SineWaves(**options)
+        return [
+            (
+                plain.sample(np.random.default_rng(s), grid),
+                chosen.sample(np.random.default_rng(s), grid),
+            )
+            for s in range(300)
+        ]
+
+    for before, after in draws(absolute=1.0):
+        assert np.array_equal(after, np.abs(before))
+    for before, after in draws(negative=1.0):
+        assert np.array_equal(after, -before)
+    x = grid.axes[0].points
+    for before, after in draws(windowed=1.0):
+        outside, inside = (x < 0.05) | (x > 0.95), (x > 0.5) & (x < 0.52)
+        assert np.abs(after[outside]).max() < 1e-3
+        np.testing.assert_allclose(after[inside], before[inside], atol=1e-3)
+    for option in ("absolute", "negative", "windowed"):
+        changed = [not np.array_equal(*pair) for pair in draws(**{option: 0.3})]
+        assert np.mean(changed) == pytest.approx(0.3, abs=0.1)
+        with pytest.raises(ValueError, match=f"{option}=1.5: must be a probability"):
+            SineWaves(**{option: 1.5})
+
+
+def test_stretched_fills_its_range():
+    values = Stretched(SineWaves(), low=-1.0, high=2.0).sample(np.random.default_rng(0), box(64, 2))
+    assert values.min() == pytest.approx(-1.0)
+    assert values.max() == pytest.approx(2.0)
 
 
 def test_bounded_stays_inside():

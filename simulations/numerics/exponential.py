@@ -97,6 +97,7 @@ def march(
     nonlinear: Callable[[Spectrum], Spectrum],
     times: NDArray[np.floating],
     tolerance: float,
+    project: Callable[[Spectrum], object] | None = None,
 ) -> Iterator[Spectrum]:
     """Integrate from ``times[0]`` with controlled steps.
 
@@ -106,6 +107,8 @@ def march(
         nonlinear: N(v), of the same shape; it may keep nothing of what it is given.
         times: ascending instants.
         tolerance: admissible error of a step relative to the L2 norm of the spectrum.
+        project: removes, in place after each step, what N does not see: L would let the rounding
+            there grow without end where it has growing modes. See `fourier.keep_real`.
 
     Yields:
         The spectrum at each of ``times[1:]``, to be copied if it is kept.
@@ -166,5 +169,7 @@ def march(
             t = target - steps_left * step
             wanted = step * min(4.0, 0.9 * max(relative, 1e-8) ** -0.2)
             v, new = new, v
+            if project is not None:
+                project(v.reshape(shape))
             rates[0] = rate(v)
         yield v.reshape(shape)

@@ -4,26 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter
-from simulations.systems.periodic_scalar import PeriodicScalar, Symbol
+from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
 @dataclass(frozen=True)
-class CahnHilliard(PeriodicScalar):
-    """Cahn–Hilliard equation on a periodic interval.
+class CahnHilliard(IsotropicScalar):
+    """Cahn–Hilliard equation in a periodic box of one to three dimensions.
 
-        ∂u/∂t = M ∂²/∂x² (u³ − u − κ ∂²u/∂x²)
+        ∂u/∂t = M Δ(u³ − u − κ Δu)
 
-    Fourier pseudo-spectral in space, free of aliasing; fifth-order exponential time differencing
-    with controlled steps in time: spectral accuracy in space.
+    Fourier pseudo-spectral in space, on an interval free of aliasing; fifth-order exponential time
+    differencing with controlled steps in time: spectral accuracy in space.
     An interface is about 3√κ wide and wants several grid points.
 
     Args:
-        n: grid points.
-        length: length of the interval.
+        ndim: dimensions of the box, 1 to 3.
+        n: grid points along each side.
+        length: side of the box.
         t_end: last stored time.
         n_times: stored times, the initial one included.
         tolerance: admissible relative L2 error of a time step; the stored frames have about this
@@ -47,13 +46,13 @@ class CahnHilliard(PeriodicScalar):
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("concentration difference", "1")}
 
-    def linear(self, k: Array, inputs: Inputs) -> Symbol:
-        return inputs["mobility"] * (k**2 - inputs["kappa"] * k**4)
+    def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
+        return inputs["mobility"] * (squared - inputs["kappa"] * squared**2)
 
-    def nonlinear(self, k: Array, inputs: Inputs) -> Symbol:
-        return np.stack([np.zeros(k.size), -inputs["mobility"] * k**2])
+    def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
+        return -inputs["mobility"] * squared, (0.0, 1.0)
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
-        """Mass ∫u dx, which is conserved, and ∫(1 − u²)²/4 dx, which falls as phases separate."""
+        """Mass ∫u, which is conserved, and ∫(1 − u²)²/4, which falls as phases separate."""
         u = solution["u"]
         return {"mass": self.integral(u), "bulk_energy": self.integral((1 - u**2) ** 2 / 4)}

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter
-from simulations.systems.periodic_scalar import PeriodicScalar, Symbol
+from simulations.systems.periodic_scalar import Nonlinear, PeriodicScalar, Symbol
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class KortewegDeVries(PeriodicScalar):
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("elevation", "1")}
 
-    def linear(self, k: Array, inputs: Inputs) -> Symbol:
-        return 1j * inputs["delta"] * k**3
+    def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
+        return 1j * inputs["delta"] * k[0] ** 3
 
-    def nonlinear(self, k: Array, inputs: Inputs) -> Symbol:
-        return (-3j * k)[None]
+    def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
+        return -3j * k[0], (1.0,)
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mass ∫u dx and momentum ∫u² dx, both conserved."""

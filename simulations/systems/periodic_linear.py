@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
+from simulations.numerics.fourier import wavevector
 from simulations.simulation import (
     Array,
     Field,
@@ -84,23 +85,10 @@ class PeriodicLinear(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    @cached_property
-    def _wavenumbers(self) -> tuple[tuple[Array, ...], Array]:
-        first, squared = [], np.zeros((1,) * self.ndim)
-        for axis in range(self.ndim):
-            is_last = axis == self.ndim - 1
-            modes = (scipy.fft.rfftfreq if is_last else scipy.fft.fftfreq)(self.n, 1 / self.n)
-            k = 2 * np.pi / self.length * modes
-            shape = [1] * self.ndim
-            shape[axis] = k.size
-            squared = squared + (k**2).reshape(shape)
-            k[2 * np.abs(modes) == self.n] = 0.0
-            first.append(k.reshape(shape))
-        return tuple(first), squared
-
     def solve(self, inputs: Inputs) -> Solution:
         spectrum = scipy.fft.rfftn(inputs["u0"])
-        rate = self.symbol(*self._wavenumbers, inputs)
+        k, squared = wavevector(self.n, self.length, self.ndim)
+        rate = self.symbol(k, squared, inputs)
         u = np.empty((self.n_times, *self.grid.shape))
         u[0] = inputs["u0"]
         for frame in range(1, self.n_times):

@@ -1,17 +1,21 @@
-"""What all semilinear equations of one field on a periodic interval have in common."""
+"""What all semilinear equations of one field in a periodic box have in common."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, Self
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
+from simulations.compilation import kernel
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
-from simulations.numerics import semilinear
+from simulations.numerics import exponential, semilinear
+from simulations.numerics.exponential import Spectrum
+from simulations.numerics.fourier import keep_real, wavevector
 from simulations.simulation import (
     Array,
     Field,
@@ -24,17 +28,29 @@ from simulations.simulation import (
 )
 
 Symbol = NDArray[np.inexact]
+#: Symbol of M, and the coefficients
+Nonlinear = tuple[Symbol | complex, Sequence[float | Array]]
+
+
+@kernel
+def _polynomial(u, coefficients):
+    """In place: c₀u² + c₁u³ + …"""
+    for i in range(u.size):
+        total = 0.0
+        for p in range(coefficients.size - 1, -1, -1):
+            total = total * u[i] + coefficients[p]
+        u[i] = total * u[i] * u[i]
 
 
 @dataclass(frozen=True)
 class PeriodicScalar(Simulation):
     """Semilinear equation of one field on a periodic interval.
 
-        ∂u/∂t = L u + Σ_p g_p u^(p+2)
+        ∂u/∂t = L u + M (c₀u² + c₁u³ + …)
 
-    with differential operators L and g_p of constant coefficients. Fourier pseudo-spectral in
-    space, free of aliasing; fifth-order exponential time differencing with controlled steps in
-    time. A subclass gives L and g_p as functions of the wavenumber.
+    with differential operators L and M of constant coefficients. Fourier pseudo-spectral in space,
+    free of aliasing; fifth-order exponential time differencing with controlled steps in time. A
+    subclass gives L, M and the coefficients.
 
     Args:
         n: grid points.
@@ -69,12 +85,18 @@ class PeriodicScalar(Simulation):
         check_setting("tolerance", self.tolerance, 1e-13, 1e-1)
 
     @abstractmethod
-    def linear(self, k: Array, inputs: Inputs) -> Symbol:
-        """Fourier symbol of L at the wavenumbers k."""
+    def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
+        """Fourier symbol of L.
+
+        Args:
+            k: wavenumbers for first derivatives along each axis, broadcastable.
+            squared: |k|².
+            inputs: parameters.
+        """
 
     @abstractmethod
-    def nonlinear(self, k: Array, inputs: Inputs) -> Symbol:
-        """Fourier symbols of g_p, ``(degree − 1, k.size)``."""
+    def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
+        """Fourier symbol of M, and the coefficients, ``degree − 1`` of them."""
 
     @property
     def field_inputs(self) -> Mapping[str, FieldInput]:
@@ -91,18 +113,15 @@ class PeriodicScalar(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    @cached_property
-    def _wavenumbers(self) -> Array:
-        highest = (self.n - 1) // (self.degree + 1)  # products of modes alias onto none of these
-        return 2 * np.pi / self.length * np.arange(highest + 1)
-
     def solve(self, inputs: Inputs) -> Solution:
-        k = self._wavenumbers
+        highest = (self.n - 1) // (self.degree + 1)  # products of modes alias onto none of these
+        k = 2 * np.pi / self.length * np.arange(highest + 1)
+        multiplier, coefficients = self.nonlinear((k,), k**2, inputs)
         frames = np.empty((self.n_times, self.n))
         status, reached, *_ = semilinear.integrate(
             inputs["u0"],
-            self.linear(k, inputs),
-            np.asarray(self.nonlinear(k, inputs), dtype=complex),
+            self.linear((k,), k**2, inputs),
+            np.outer(np.array(coefficients), np.broadcast_to(multiplier, k.shape)).astype(complex),
             self.times,
             self.tolerance,
             frames,
@@ -120,11 +139,78 @@ class PeriodicScalar(Simulation):
 
     def integral(self, values: Array) -> Array:
         """``∫ values dx`` of each frame, exact for what the grid resolves."""
-        return values.sum(axis=1) * (self.length / self.n)
+        space = tuple(range(1, values.ndim))
+        return values.mean(axis=space) * self.length ** len(space)
 
-    def derivative(self, u: Array) -> Array:
-        """∂u/∂x of each frame."""
-        k = 2j * np.pi / self.length * np.arange(self.n // 2 + 1)
-        if self.n % 2 == 0:
-            k[-1] = 0.0  # the sawtooth has no slope at its nodes
-        return np.fft.irfft(k * np.fft.rfft(u, axis=1), self.n, axis=1)
+    def gradient_squared(self, u: Array) -> Array:
+        """|∇u|² of each frame."""
+        ndim = u.ndim - 1
+        spectrum = scipy.fft.rfftn(u, axes=range(1, u.ndim))
+        total = np.zeros_like(u)
+        for k in wavevector(self.n, self.length, ndim)[0]:
+            total += scipy.fft.irfftn(1j * k * spectrum, u.shape[1:], range(1, u.ndim)) ** 2
+        return total
+
+
+@dataclass(frozen=True)
+class IsotropicScalar(PeriodicScalar):
+    """Semilinear equation of one field that knows no direction, in a periodic box.
+
+    On an interval it is solved as any `PeriodicScalar`, in two and three dimensions by the same
+    scheme with all modes kept: the linear part damps what the nonlinear one aliases. Nowhere was
+    leaving modes out to be free of aliasing more accurate, and on coarse grids it was much less so
+    (a front of `FisherKPP` on 64² points: 7e-5 with all modes, 2e-4 with the 2/3 rule).
+
+    Args:
+        ndim: dimensions of the box.
+    """
+
+    ndim: int = 1
+
+    highest_ndim: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_setting("ndim", self.ndim, 1, self.highest_ndim, integer=True)
+
+    @cached_property
+    def grid(self) -> Grid:
+        names = ("x", "y", "z")[: self.ndim]
+        axes = [Axis.periodic(name, self.n, self.length, self.length_unit) for name in names]
+        return Grid(tuple(axes))
+
+    @cached_property
+    def _wavevector(self) -> tuple[tuple[Array, ...], Array]:
+        return wavevector(self.n, self.length, self.ndim)
+
+    def rate(self, inputs: Inputs) -> Callable[[Spectrum], Spectrum]:
+        """The nonlinear part, from spectrum to spectrum."""
+        multiplier, coefficients = self.nonlinear(*self._wavevector, inputs)
+        weights = np.array(coefficients, dtype=float)
+
+        def nonlinear(spectrum: Spectrum) -> Spectrum:
+            u = scipy.fft.irfftn(spectrum, self.grid.shape)
+            _polynomial(u.reshape(-1), weights)
+            return multiplier * scipy.fft.rfftn(u, overwrite_x=True)
+
+        return nonlinear
+
+    def solve(self, inputs: Inputs) -> Solution:
+        if self.ndim == 1:
+            return super().solve(inputs)
+        frames = np.empty((self.n_times, *self.grid.shape))
+        frames[0] = inputs["u0"]
+        march = exponential.march(
+            scipy.fft.rfftn(frames[0]),
+            self.linear(*self._wavevector, inputs),
+            self.rate(inputs),
+            self.times,
+            self.tolerance,
+            partial(keep_real, n=self.n),
+        )
+        try:
+            for frame, reached in enumerate(march, start=1):
+                frames[frame] = scipy.fft.irfftn(reached, self.grid.shape)
+        except exponential.StepUnderflow as error:
+            raise SimulationDiverged(error.time, "no time step meets the tolerance") from None
+        return {"u": frames}

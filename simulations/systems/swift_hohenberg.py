@@ -8,21 +8,22 @@ import numpy as np
 
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter
-from simulations.systems.periodic_scalar import PeriodicScalar, Symbol
+from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
 @dataclass(frozen=True)
-class SwiftHohenberg(PeriodicScalar):
-    """Swift–Hohenberg equation on a periodic interval.
+class SwiftHohenberg(IsotropicScalar):
+    """Swift–Hohenberg equation in a periodic box of one to three dimensions.
 
-        ∂u/∂t = r u − (1 + ∂²/∂x²)² u + g u² − u³
+        ∂u/∂t = r u − (1 + Δ)² u + g u² − u³
 
-    Fourier pseudo-spectral in space, free of aliasing; fifth-order exponential time differencing
-    with controlled steps in time: spectral accuracy in space.
+    Fourier pseudo-spectral in space, on an interval free of aliasing; fifth-order exponential time
+    differencing with controlled steps in time: spectral accuracy in space.
 
     Args:
-        n: grid points.
-        length: length of the interval.
+        ndim: dimensions of the box, 1 to 3.
+        n: grid points along each side.
+        length: side of the box.
         t_end: last stored time.
         n_times: stored times, the initial one included.
         tolerance: admissible relative L2 error of a time step; the stored frames have about this
@@ -47,12 +48,13 @@ class SwiftHohenberg(PeriodicScalar):
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("amplitude", "1")}
 
-    def linear(self, k: Array, inputs: Inputs) -> Symbol:
-        return inputs["r"] - (1 - k**2) ** 2
+    def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
+        return inputs["r"] - (1 - squared) ** 2
 
-    def nonlinear(self, k: Array, inputs: Inputs) -> Symbol:
-        return np.stack([np.full(k.size, inputs["g"]), np.full(k.size, -1.0)])
+    def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
+        return 1.0, (inputs["g"], -1.0)
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean square amplitude."""
-        return {"mean_square": self.integral(solution["u"] ** 2) / self.length}
+        u = solution["u"]
+        return {"mean_square": (u**2).mean(axis=tuple(range(1, u.ndim)))}

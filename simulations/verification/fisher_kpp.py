@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from simulations.systems.fisher_kpp import FisherKPP
-from simulations.verification.check import Finding, at_most, verifies
+from simulations.verification.check import Finding, at_most, close_to, verifies
+from simulations.verification.interval import diagonal_waves
 
 
 @verifies(FisherKPP)
@@ -27,8 +28,43 @@ def travelling_wave() -> Iterator[Finding]:
 
 @verifies(FisherKPP)
 def logistic_growth() -> Iterator[Finding]:
-    """A uniform population grows as 1/(1 + (1/u₀ − 1) e^(−rt))."""
-    simulation = FisherKPP(n=16, t_end=1.0, n_times=2, tolerance=1e-11)
-    u = simulation.solve({"diffusivity": 1e-3, "rate": 5.0, "u0": np.full(16, 0.1)})["u"][-1]
+    """A uniform population grows as 1/(1 + (1/u₀ − 1) e^(−rt)), whatever the dimension."""
     exact = 1 / (1 + 9 * np.exp(-5.0))
-    yield at_most("largest error at t = 1", np.abs(u - exact).max(), 1e-9, "exact")
+    for ndim in (1, 2, 3):
+        simulation = FisherKPP(ndim=ndim, n=16, t_end=1.0, n_times=2, tolerance=1e-11)
+        u0 = np.full(simulation.grid.shape, 0.1)
+        u = simulation.solve({"diffusivity": 1e-3, "rate": 5.0, "u0": u0})["u"][-1]
+        yield at_most(f"largest error, {ndim}-D", np.abs(u - exact).max(), 1e-9, "exact")
+
+
+@verifies(FisherKPP)
+def decay() -> Iterator[Finding]:
+    """About the full population, waves decay at the rate r + D|k|²."""
+    for ndim in (1, 2, 3):
+        simulation = FisherKPP(ndim=ndim, n=16, t_end=0.5, n_times=2, tolerance=1e-12)
+        points = np.meshgrid(*[axis.points for axis in simulation.grid.axes], indexing="ij")
+        k = 2 * np.pi * np.array([1, 2, 3][:ndim])
+        wave = np.cos(sum(q * x for q, x in zip(k, points, strict=True)))
+        u = simulation.solve({"diffusivity": 0.02, "rate": 2.0, "u0": 1 + 1e-6 * wave})["u"][-1]
+        found = np.log(2e6 * np.mean((u - 1) * wave)) / 0.5
+        yield close_to(f"rate, {ndim}-D", found, -2 - 0.02 * float(k @ k), 1e-4, "exact")
+
+
+@verifies(FisherKPP)
+def front_across_a_box() -> Iterator[Finding]:
+    """Fronts along the diagonal of a square and a cube are those of an interval."""
+    simulation = FisherKPP(n=40, t_end=0.6, n_times=2, tolerance=1e-8)
+    parameters = {"diffusivity": 4e-3, "rate": 5.0}
+    yield from diagonal_waves(simulation, parameters, lambda p: 0.5 + 0.5 * np.tanh(3 * np.cos(p)))
+
+
+@verifies(FisherKPP, slow=True)
+def retardation() -> Iterator[Finding]:
+    """From a spot, a front reaches the speed 2 slowly: 2 − 3/2t."""
+    simulation = FisherKPP(n=1024, length=250.0, t_end=50.0, n_times=51, tolerance=1e-10)
+    x = simulation.grid.axes[0].points
+    u = simulation.solve({"diffusivity": 1.0, "rate": 1.0, "u0": np.exp(-((x - 125) ** 2))})["u"]
+    positions = np.array([np.interp(-0.5, -frame[512:], x[512:]) for frame in u[30:]])
+    found = np.gradient(positions, simulation.times[30:])[10]
+    source = "Bramson, Memoirs of the AMS 285 (1983)"
+    yield close_to("speed at t = 40", found, 2 - 1.5 / 40, 0.01, source)

@@ -6,7 +6,7 @@ import numpy as np
 
 from simulations.simulation import Array
 from simulations.systems.korteweg_de_vries import KortewegDeVries
-from simulations.verification.check import Finding, at_most, verifies
+from simulations.verification.check import Finding, at_most, close_to, verifies
 
 GARDNER = "Gardner et al., Physical Review Letters 19 (1967) 1095"
 
@@ -33,6 +33,27 @@ def soliton() -> Iterator[Finding]:
         moved = x - 20.0 - 4 * delta * k**2 * 4.0
         error = np.abs(u - 2 * delta * k**2 / np.cosh(k * moved) ** 2).max()
         yield at_most(f"largest error at t = 4, δ = {delta:g}", error, 1e-9, GARDNER)
+
+
+@verifies(KortewegDeVries)
+def phase_shift() -> Iterator[Finding]:
+    """After a collision the faster soliton is ln((k₁ + k₂)/(k₁ − k₂))/k₁ ahead of free flight."""
+    k, starts = np.array([1.0, 0.5]), np.array([15.0, 35.0])
+    simulation = KortewegDeVries(n=512, length=120.0, t_end=20.0, n_times=2, tolerance=1e-8)
+    x = simulation.grid.axes[0].points[:, None]
+    u0 = (2 * k**2 / np.cosh(k * (x - starts)) ** 2).sum(axis=1)
+    u = simulation.solve({"delta": 1.0, "u0": u0})["u"][-1]
+    shift = np.log((k[0] + k[1]) / (k[0] - k[1])) / k * [1, -1]
+    for name, q, free, expected in zip(
+        ("faster", "slower"), k, starts + 4 * k**2 * 20.0, shift, strict=True
+    ):
+        # u is even about its crest: its logarithm there has no slope
+        near = np.abs(x[:, 0] - free - expected) < 1.0 / q
+        centre = np.average(x[near, 0], weights=u[near])
+        crest = np.polynomial.Polynomial.fit(x[near, 0] - centre, np.log(u[near]), 8).deriv()
+        roots = [r.real for r in crest.roots() if abs(r.imag) < 1e-9 and abs(r) < 0.7 / q]
+        found = centre + min(roots, key=abs) - free
+        yield close_to(f"shift of the {name} one", found, expected, 2e-4, GARDNER)
 
 
 @verifies(KortewegDeVries)
