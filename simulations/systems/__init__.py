@@ -30,6 +30,7 @@ from simulations.systems.robertson import Robertson
 from simulations.systems.poisson import Poisson
 from simulations.systems.navier_stokes_3d import NavierStokes3D
 from simulations.systems.shear_flow import ShearFlow
+from simulations.systems.schrodinger import Schrodinger
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -64,6 +65,7 @@ __all__ = [
     "Poisson",
     "NavierStokes3D",
     "ShearFlow",
+    "Schrodinger",
     "SwiftHohenberg",
     "Wave",
 ]
