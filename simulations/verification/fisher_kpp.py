@@ -56,15 +56,3 @@ def front_across_a_box() -> Iterator[Finding]:
     simulation = FisherKPP(n=40, t_end=0.6, n_times=2, tolerance=1e-8)
     parameters = {"diffusivity": 4e-3, "rate": 5.0}
     yield from diagonal_waves(simulation, parameters, lambda p: 0.5 + 0.5 * np.tanh(3 * np.cos(p)))
-
-
-@verifies(FisherKPP, slow=True)
-def retardation() -> Iterator[Finding]:
-    """From a spot, a front reaches the speed 2 slowly: 2 − 3/2t."""
-    simulation = FisherKPP(n=1024, length=250.0, t_end=50.0, n_times=51, tolerance=1e-10)
-    x = simulation.grid.axes[0].points
-    u = simulation.solve({"diffusivity": 1.0, "rate": 1.0, "u0": np.exp(-((x - 125) ** 2))})["u"]
-    positions = np.array([np.interp(-0.5, -frame[512:], x[512:]) for frame in u[30:]])
-    found = np.gradient(positions, simulation.times[30:])[10]
-    source = "Bramson, Memoirs of the AMS 285 (1983)"
-    yield close_to("speed at t = 40", found, 2 - 1.5 / 40, 0.01, source)
