@@ -14,23 +14,23 @@ from simulations.systems.fisher_kpp import FisherKPP
 from simulations.systems.fitzhugh_nagumo import FitzHughNagumo
 from simulations.systems.gray_scott import GrayScott
 from simulations.systems.heat import Heat
-from simulations.systems.ising import Ising
 from simulations.systems.helmholtz import Helmholtz
+from simulations.systems.ising import Ising
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lennard_jones import LennardJones
 from simulations.systems.linear_elasticity import LinearElasticity
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
-from simulations.systems.n_body import NBody
 from simulations.systems.maxwell import Maxwell
+from simulations.systems.n_body import NBody
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
-from simulations.systems.robertson import Robertson
-from simulations.systems.poisson import Poisson
 from simulations.systems.navier_stokes_3d import NavierStokes3D
-from simulations.systems.shear_flow import ShearFlow
+from simulations.systems.poisson import Poisson
+from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
+from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -49,23 +49,23 @@ __all__ = [
     "FitzHughNagumo",
     "GrayScott",
     "Heat",
-    "Ising",
     "Helmholtz",
+    "Ising",
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "LennardJones",
     "LinearElasticity",
     "Lorenz63",
     "Lorenz96",
-    "NBody",
     "Maxwell",
+    "NBody",
     "NaturalConvection",
     "NavierStokes",
-    "Robertson",
-    "Poisson",
     "NavierStokes3D",
-    "ShearFlow",
+    "Poisson",
+    "Robertson",
     "Schrodinger",
+    "ShearFlow",
     "SwiftHohenberg",
     "Wave",
 ]
