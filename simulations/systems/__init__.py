@@ -6,6 +6,7 @@ from simulations.systems.advection_diffusion import AdvectionDiffusion
 from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
+from simulations.systems.cylinder_wake import CylinderWake
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.diffusion_sorption import DiffusionSorption
 from simulations.systems.double_pendulum import DoublePendulum
@@ -41,6 +42,7 @@ __all__ = [
     "AllenCahn",
     "Burgers",
     "CahnHilliard",
+    "CylinderWake",
     "DarcyFlow",
     "DiffusionSorption",
     "DoublePendulum",
