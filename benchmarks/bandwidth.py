@@ -1,30 +1,35 @@
-"""How fast this core moves memory, at the cache level that holds so many bytes."""
+"""How fast memory gives and takes, for solvers that wait for it: their share of it says how much
+faster they could become.
+"""
 
-import time
-
-import numba
 import numpy as np
 
-
-@numba.njit(fastmath=True)
-def _triad(a, b, c, repeats):
-    for _ in range(repeats):
-        for i in range(a.size):
-            a[i] = b[i] + 3.0 * c[i]
+from benchmarks.timing import Timing, side_by_side
+from simulations.compilation import kernel
 
 
-def triad_bandwidth(bytes_in_use: int) -> float:
-    """Bytes per second of ``a = b + 3 c`` with three arrays that take so much together.
+def triad(working_set: int, *, samples: int = 7, seconds: float = 0.1) -> Timing:
+    """Time of a ← b + s c per byte read or written, over arrays of so many bytes together.
 
-    The best of several tries; two loads and one store count for each element.
+    As STREAM counts: three arrays pass; that the processor also reads what it is about to write is
+    not counted. On the same core and in the same run as what it is compared with.
     """
-    n = max(64, bytes_in_use // 24)
-    a, b, c = np.zeros((3, n))
-    repeats = max(1, 100_000_000 // (24 * n))
-    _triad(a, b, c, 1)
-    best = np.inf
-    for _ in range(7):
-        start = time.perf_counter()
-        _triad(a, b, c, repeats)
-        best = min(best, time.perf_counter() - start)
-    return 24.0 * n * repeats / best
+    a, b, c = np.ones((3, max(working_set // 24, 1)))
+    timing = side_by_side(
+        {"triad": lambda: _triad(a, b, c, 1e-9)}, samples=samples, seconds=seconds
+    )["triad"]
+    moved = 24 * a.size
+    return Timing(
+        timing.wall / moved,
+        timing.cpu / moved,
+        timing.spread,
+        timing.samples,
+        timing.clean,
+        timing.load,
+    )
+
+
+@kernel
+def _triad(a, b, c, scale):
+    for i in range(a.size):
+        a[i] = b[i] + scale * c[i]

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
-from benchmarks.bandwidth import triad_bandwidth
+from benchmarks.bandwidth import triad
 from benchmarks.contenders import Contender, compared, first_to_meet
 from benchmarks.report import replace_section, table
 from benchmarks.timing import pin_to_one_core, side_by_side
@@ -195,7 +195,7 @@ def throughput() -> list[dict[str, object]]:
     calls["NumPy slices, order 4 in space, 2 in time"] = numpy_slices(n, 4, 100, 1e-4), 100
     timings = side_by_side({name: call for name, (call, _) in calls.items()})
     # u, c and u⁻ are read, u⁺ is written, once a step
-    bandwidth = triad_bandwidth(3 * 8 * n * n)
+    bandwidth = 1 / triad(3 * 8 * n * n).wall
     rows = []
     for name, (_, steps) in calls.items():
         rate = n * n * steps / timings[name].cpu
