@@ -33,7 +33,7 @@ def vortex() -> tuple[Array, Array, Array]:
     """Deviation of the density, and velocity, of a vortex on the lattice."""
     x = 2 * np.pi * np.arange(N) / N
     x, y = np.meshgrid(x, x)
-    density = -0.75 * SPEED**2 * (np.cos(2 * x) + np.cos(2 * y))
+    density = 0.75 * SPEED**2 * (np.cos(2 * x) + np.cos(2 * y))
     return density, SPEED * np.sin(x) * np.cos(y), -SPEED * np.cos(x) * np.sin(y)
 
 

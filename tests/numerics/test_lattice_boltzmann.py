@@ -22,7 +22,7 @@ def march(f, links, steps, viscosity=0.05, magic=0.25, drive=None, outflow=CLOSE
 def taylor_green(n, speed):
     x = 2 * np.pi * np.arange(n) / n
     x, y = np.meshgrid(x, x)
-    density = -0.75 * speed**2 * (np.cos(2 * x) + np.cos(2 * y))
+    density = 0.75 * speed**2 * (np.cos(2 * x) + np.cos(2 * y))
     shape = np.sin(x) * np.cos(y)
     return lattice.equilibrium(density, speed * shape, -speed * np.cos(x) * np.sin(y)), shape
 
