@@ -25,6 +25,7 @@ from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.maxwell import Maxwell
 from simulations.systems.n_body import NBody
+from simulations.systems.magnetohydrodynamics import MHD
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.navier_stokes_3d import NavierStokes3D
@@ -37,6 +38,7 @@ from simulations.systems.wave import Wave
 
 __all__ = [
     "Acoustics",
+    "MHD",
     "Advection",
     "AdvectionDiffusion",
     "AllenCahn",
