@@ -56,3 +56,16 @@ def test_faces_stay_without_divergence():
     assert np.abs(divergence(bx, by, spacing)).max() < 1e-12
     means = constrained_transport.centred(bx, by)
     np.testing.assert_allclose(state[2:-2, 6:8, 2:-2], np.moveaxis(means, -1, 1), atol=1e-14)
+
+
+def test_electric_field_of_plane_flow_is_the_flux():
+    """Where nothing changes along rows, the corners have the electric field of the faces."""
+    rng = np.random.default_rng(3)
+    one, corner = np.ones(12), np.zeros(12)
+    for speed in (-1.0, 0.0, 1.0):
+        across, below, above = rng.normal(size=3)
+        mass = speed * one
+        of_rows = (rng.normal() * one, -across * one)
+        along = (mass, below * one, mass, above * one)
+        constrained_transport._upwind(*of_rows, *along, below * one, above * one, corner)
+        np.testing.assert_allclose(corner[2:-1], across, rtol=1e-14)
