@@ -10,7 +10,7 @@ demo: $(VENV)/demo
 	$(BIN)/surrogate demo -o demo-output
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow

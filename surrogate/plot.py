@@ -98,7 +98,7 @@ def plot_field(
     bar.outline.set_visible(False)
     ax.set(xlabel=labels[0], ylabel=labels[1])
     if space > 1 and simulation.times.size > 1:
-        ax.set_title(f"t = {simulation.times[-1]:g} {simulation.time_unit}")
+        ax.set_title(_instant(simulation, -1))
     return ax
 
 
@@ -110,7 +110,7 @@ def _draw_curves(simulation: Simulation, ax: Axes, values: Array, space: int, li
     frames = np.unique(np.linspace(min(1, n - 1), n - 1, CURVES).round().astype(int))
     colours = plt.get_cmap("plasma")(np.linspace(0.3, 0.85, len(frames)))
     for frame, colour in zip(frames, colours, strict=True):
-        label = f"t = {simulation.times[frame]:.3g} {simulation.time_unit}" if line == "-" else None
+        label = _instant(simulation, frame) if line == "-" else None
         ax.plot(simulation.grid.axes[0].points, values[frame], line, color=colour, label=label)
     if n > 1 and line == "-":
         ax.legend(frameon=False, fontsize="small")
@@ -298,6 +298,12 @@ def _axis_label(axis: Axis) -> str:
 
 def _time_label(simulation: Simulation) -> str:
     return with_unit("time", simulation.time_unit)
+
+
+def _instant(simulation: Simulation, frame: int) -> str:
+    """``t = 0.5 s``, without a unit if there is none."""
+    unit = "" if simulation.time_unit == "1" else f" {simulation.time_unit}"
+    return f"t = {simulation.times[frame]:.4g}{unit}"
 
 
 def _edges(axis: Axis) -> Array:

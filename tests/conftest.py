@@ -13,6 +13,19 @@ settings.register_profile("physurrogate", deadline=None, max_examples=30)
 settings.load_profile("physurrogate")
 
 
+def pytest_collection_modifyitems(items):
+    """Keep what compiles the same kernels on one worker of ``pytest -n 2 --dist loadgroup``."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if "system" in parameters:
+            group = parameters["system"].__name__
+        elif "check" in parameters:
+            group = parameters["check"].system.__name__
+        else:
+            group = item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def generate_here():
     """`simulations.generate` without worker processes, which take seconds to start."""
