@@ -21,6 +21,7 @@ from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lennard_jones import LennardJones
 from simulations.systems.linear_elasticity import LinearElasticity
+from simulations.systems.lid_driven_cavity import LidDrivenCavity
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
 from simulations.systems.maxwell import Maxwell
@@ -59,6 +60,7 @@ __all__ = [
     "KuramotoSivashinsky",
     "LennardJones",
     "LinearElasticity",
+    "LidDrivenCavity",
     "Lorenz63",
     "Lorenz96",
     "Maxwell",
