@@ -1,13 +1,9 @@
 """Legendre–Galerkin method on the unit square for fields that are clamped at its sides.
 
 A clamped field vanishes with its normal derivative, as the streamfunction of a fluid at rest on all
-walls. It is ``Σ c_kl b_k(x) b_l(y)`` with polynomials b_k of degree k + 4 whose second derivatives
-are orthonormal: b_k'' is a Legendre polynomial. More modes leave the coefficients of the others in
-their places, and integrals against derivatives of the modes take Gauss's rule, which does not mind
-a weak singularity in a corner as collocation does.
-
-References:
-    Shen, SIAM Journal on Scientific Computing 15 (1994) 1489: bases of compact combinations.
+walls. It is ``Σ c_kl b_k(x) b_l(y)`` in the basis of `legendre.clamped_basis`. Integrals against
+derivatives of the modes take Gauss's rule, which does not mind a weak singularity in a corner as
+collocation does.
 """
 
 import math
@@ -15,10 +11,8 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss, legvander
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.floating]
+from simulations.numerics.legendre import Matrix, clamped_basis, gauss
 
 
 class Derivatives(NamedTuple):
@@ -27,16 +21,6 @@ class Derivatives(NamedTuple):
     x: Matrix
     y: Matrix
     laplacian: Matrix
-
-
-def clamped_basis(modes: int, points: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """Values, slopes and curvatures of the b_k, each of shape ``(len(points), modes)``."""
-    legendre = legvander(2 * np.asarray(points) - 1, modes + 4)
-    k = np.arange(modes)
-    p0, p1, p2, p3, p4 = (legendre[..., shift : shift + modes] for shift in range(5))
-    size = np.sqrt(2 * k + 5)
-    values = ((p4 - p2) / (2 * k + 7) - (p2 - p0) / (2 * k + 3)) / (4 * size)
-    return values, (p3 - p1) / (2 * size), size * p2
 
 
 class ClampedSquare:
@@ -50,8 +34,7 @@ class ClampedSquare:
 
     def __init__(self, modes: int) -> None:
         self.modes = modes
-        nodes, weights = leggauss(math.ceil(1.5 * modes) + 6)
-        self.points, weights = (nodes + 1) / 2, weights / 2
+        self.points, weights = gauss(math.ceil(1.5 * modes) + 6)
         self.weights = np.outer(weights, weights)
         self.basis = b, b1, b2 = clamped_basis(modes, self.points)
         self._mass, self._stiffness = (b.T * weights) @ b, (b1.T * weights) @ b1

@@ -34,6 +34,7 @@ from simulations.systems.poisson import Poisson
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
 from simulations.systems.shear_flow import ShearFlow
+from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -72,6 +73,7 @@ __all__ = [
     "Robertson",
     "Schrodinger",
     "ShearFlow",
+    "RayleighBenard",
     "SwiftHohenberg",
     "Wave",
 ]

@@ -11,13 +11,8 @@ import numpy as np
 from simulations.grid import Axis, Grid
 from simulations.numerics import chebyshev
 from simulations.numerics.krylov import gmres
-from simulations.numerics.legendre_square import (
-    Derivatives,
-    Matrix,
-    clamped_basis,
-    clamped_square,
-    with_modes,
-)
+from simulations.numerics.legendre import Matrix, clamped_basis
+from simulations.numerics.legendre_square import Derivatives, clamped_square, with_modes
 from simulations.numerics.sliding_corner import (
     Stream,
     confined,
