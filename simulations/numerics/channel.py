@@ -30,6 +30,22 @@ from simulations.numerics.legendre import Matrix, basis, clamped_basis, gauss, h
 Spectrum = NDArray[np.complexfloating]
 
 
+class Evaluation(NamedTuple):
+    """Matrices from Legendre coefficients to values at points across the channel.
+
+    ``clamped`` gives values, slopes and curvatures of the streamfunction, one below the other;
+    ``held`` and ``held_slopes`` are for the scalar and the mean velocity.
+    """
+
+    clamped: Matrix
+    held: Matrix
+    held_slopes: Matrix
+
+    @classmethod
+    def at(cls, ny: int, y: Matrix) -> "Evaluation":
+        return cls(np.concatenate(clamped_basis(ny - 4, y)), *held_basis(ny - 2, y))
+
+
 class Flow(NamedTuple):
     """Velocity, vorticity ∂v/∂x − ∂u/∂y and the deviation of the scalar."""
 
@@ -68,6 +84,17 @@ def _onto_modes(modes, c, a):
                     row[k] += weights[k] * values[k]
 
 
+@kernel
+def _flow_spectra(psi, k, spectra):
+    """u, v and vorticity from the values, slopes and curvatures of the streamfunction."""
+    for i in range(psi.shape[1]):
+        for j in range(k.size):
+            value = psi[0, i, j]
+            spectra[0, i, j] = psi[1, i, j]
+            spectra[1, i, j] = -1j * k[j] * value
+            spectra[2, i, j] = k[j] * k[j] * value - psi[2, i, j]
+
+
 class Channel:
     """Transforms, diffusion rates and projections of one resolution.
 
@@ -83,11 +110,11 @@ class Channel:
         self.k = 2 * np.pi / length * np.arange(highest + 1)
         self.x_points = scipy.fft.next_fast_len(3 * highest + 1, real=True)
         self.y, self.weights = gauss(math.ceil(1.5 * ny) + 1)
-        self.at_points = self._evaluation(self.y)
-        self.at_nodes = self._evaluation(chebyshev.nodes(ny))
-        self._against = [
-            np.ascontiguousarray((matrix * self.weights[:, None]).T) for matrix in self.at_points
-        ]
+        self._at_points = Evaluation.at(ny, self.y)
+        self._at_nodes = Evaluation.at(ny, chebyshev.nodes(ny))
+        b, b1, _ = clamped_basis(ny - 4, self.y)
+        _, d, d1 = self._at_points
+        self._against = [np.ascontiguousarray(f.T * self.weights) for f in (b, b1, d, d1)]
         self.flow_rates, self._flow_modes = self._clamped_modes()
         self.scalar_rates, self._scalar_modes = self._held_modes()
         values, slopes = basis(ny, self.y)
@@ -101,13 +128,9 @@ class Channel:
         )
         self._curvature_at_walls = clamped_basis(ny - 4, np.array([0.0, 1.0]))[2]
 
-    def _evaluation(self, y: Matrix) -> tuple[Matrix, ...]:
-        """Clamped values, slopes, curvatures, and held values and slopes."""
-        return *clamped_basis(self.ny - 4, y), *held_basis(self.ny - 2, y)
-
     def _clamped_modes(self) -> tuple[Matrix, Matrix]:
-        b, b1, b2, *_ = self.at_points
-        mass, stiffness, bending = ((f.T * self.weights) @ f for f in (b, b1, b2))
+        bases = clamped_basis(self.ny - 4, self.y)
+        mass, stiffness, bending = ((f.T * self.weights) @ f for f in bases)
         half = (self.ny - 4) // 2
         rates = np.zeros((self.ny - 4, self.k.size))
         modes = np.zeros((2, half, half, self.k.size))
@@ -120,8 +143,8 @@ class Channel:
         return rates, modes
 
     def _held_modes(self) -> tuple[Matrix, Matrix]:
-        *_, d, d1 = self.at_points
-        mass, stiffness = ((f.T * self.weights) @ f for f in (d, d1))
+        bases = held_basis(self.ny - 2, self.y)
+        mass, stiffness = ((f.T * self.weights) @ f for f in bases)
         rates, modes = np.empty(self.ny - 2), np.zeros_like(mass)
         for parity in (0, 1):
             mine = slice(parity, None, 2)
@@ -143,7 +166,7 @@ class Channel:
         spectrum = scipy.fft.rfft(theta, axis=1, norm="forward")[:, : self.k.size]
         at_points = chebyshev.interpolation(self.ny, self.y) @ spectrum
         state = np.zeros((2, self.ny - 2, self.k.size), complex)
-        state[1] = self._scalar_modes.T @ _real_times(self._against[3], at_points)
+        state[1] = self._scalar_modes.T @ _real_times(self._against[2], at_points)
         return state
 
     def _coefficients(self, state: Spectrum) -> tuple[Spectrum, Spectrum, Spectrum]:
@@ -153,39 +176,36 @@ class Channel:
         mean = self._scalar_modes @ state[0, :, 0]
         return psi, mean, _real_times(self._scalar_modes, state[1])
 
-    def spectra(self, state: Spectrum, evaluation: tuple[Matrix, ...]) -> Spectrum:
-        """The `Flow` by wavenumber, at the points of an evaluation, ``(4, points, waves)``."""
-        b, b1, b2, d, d1 = evaluation
+    def _values(self, state: Spectrum, at: Evaluation, x_points: int) -> Flow:
         psi, mean, theta = self._coefficients(state)
-        out = np.empty((4, len(b), self.k.size), complex)
-        values = _real_times(b, psi)
-        out[0] = _real_times(b1, psi)
-        out[1] = -1j * self.k * values
-        out[2] = self.k**2 * values - _real_times(b2, psi)
-        out[3] = _real_times(d, theta)
-        out[0, :, 0] = d @ mean
-        out[2, :, 0] = -(d1 @ mean)
-        return out
+        points = len(at.held)
+        spectra = np.empty((4, points, self.k.size), complex)
+        values = _real_times(at.clamped, psi)
+        _flow_spectra(values.reshape(3, points, self.k.size), self.k, spectra)
+        spectra[0, :, 0] = at.held @ mean
+        spectra[2, :, 0] = -(at.held_slopes @ mean)
+        spectra[3] = _real_times(at.held, theta)
+        return Flow(*scipy.fft.irfft(spectra, x_points, axis=2, norm="forward", overwrite_x=True))
 
     def at_quadrature(self, state: Spectrum) -> Flow:
         """The flow at Gauss points in y and as many points in x as products need."""
-        spectra = self.spectra(state, self.at_points)
-        return Flow(*scipy.fft.irfft(spectra, self.x_points, axis=2, norm="forward"))
+        return self._values(state, self._at_points, self.x_points)
 
     def on_grid(self, state: Spectrum) -> Flow:
         """The flow at the nodes of the grid, each field of shape ``(ny, nx)``."""
-        spectra = self.spectra(state, self.at_nodes)
-        return Flow(*scipy.fft.irfft(spectra, self.nx, axis=2, norm="forward"))
+        return self._values(state, self._at_nodes, self.nx)
 
-    def project(self, force: tuple[Matrix, Matrix], flux: tuple[Matrix, Matrix]) -> Spectrum:
-        """Rates of change by a force and by −∇·flux, both given at the points of `at_quadrature`.
+    def _transformed(self, values: Matrix) -> Spectrum:
+        return scipy.fft.rfft(values, axis=2, norm="forward")[:, :, : self.k.size]
 
+    def project(self, force: Matrix, flux: Matrix) -> Spectrum:
+        """Rates of change by a force and by −∇·flux.
+
+        Both are vectors at the points of `at_quadrature`, the component being the first axis.
         The part of the force that is a gradient does nothing.
         """
-        products = np.stack([*force, *flux])
-        spectra = scipy.fft.rfft(products, axis=2, norm="forward")[:, :, : self.k.size]
-        force_x, force_y, flux_x, flux_y = spectra
-        b, b1, _, d, d1 = self._against
+        (force_x, force_y), (flux_x, flux_y) = map(self._transformed, (force, flux))
+        b, b1, d, d1 = self._against
         # ∫ F·(∂w/∂y, −∂w/∂x) for a streamfunction w; the test function is conjugated
         bent = _real_times(b1, force_x) + 1j * self.k * _real_times(b, force_y)
         rate = np.zeros((2, self.ny - 2, self.k.size), complex)
@@ -195,16 +215,16 @@ class Channel:
         rate[1] = _real_times(np.ascontiguousarray(self._scalar_modes.T), spread)
         return rate
 
-    def pressure(self, state: Spectrum, force: tuple[Matrix, Matrix], viscosity: float) -> Matrix:
+    def pressure(self, state: Spectrum, force: Matrix, viscosity: float) -> Matrix:
         """The pressure that keeps the flow free of divergence, on the grid, with mean zero.
 
             ∫ ∇p·∇q = ∫ F·∇q + ν ∫ Δu·∇q    for all q
 
         The last integral is one over the walls, of q ∂(vorticity)/∂x.
         """
-        spectra = scipy.fft.rfft(np.stack(force), axis=2, norm="forward")[:, :, : self.k.size]
-        right = _real_times(self._poisson_slopes, spectra[1])
-        right -= 1j * self.k * _real_times(self._poisson_modes, spectra[0])
+        force_x, force_y = self._transformed(force)
+        right = _real_times(self._poisson_slopes, force_y)
+        right -= 1j * self.k * _real_times(self._poisson_modes, force_x)
         psi, *_ = self._coefficients(state)
         along = -1j * self.k * _real_times(self._curvature_at_walls, psi)
         lower, upper = self._poisson_walls

@@ -57,8 +57,8 @@ class LidDrivenCavity(Simulation):
     from them. A few modes are solved by continuation in Re; each finer resolution starts from the
     one below and finds the Newton step by GMRES, preconditioned by the inverse of the biharmonic
     operator and, for the few modes, of the Jacobian. The resolution rises until that changes the
-    flow no more, or until it is that of the grid. The flow is the only stable one known in the
-    admissible range; it starts to oscillate near Re = 8000.
+    flow no more, or until it is that of the grid. In the admissible range the flow is
+    linearly stable; it starts to oscillate near Re = 8000.
 
     Args:
         n: Gauss–Lobatto nodes of the grid along each axis: the highest resolution used.
@@ -123,7 +123,7 @@ class LidDrivenCavity(Simulation):
 
     def warm_up(self) -> None:
         """Prepare the matrices of all resolutions, which belong to the process."""
-        self.run({"reynolds": self.parameters["reynolds"].admissible[1]})
+        self.run({"reynolds": self.drawn_parameters["reynolds"].quantile(1.0)})
 
     def transfer_solution(self, solution: Mapping[str, Array], target: Simulation) -> Solution:
         """The jumps in the corners, which no interpolant follows, move as the flow known there."""

@@ -111,6 +111,7 @@ def equations() -> Iterator[Finding]:
     simulation = RayleighBenard(
         nx=64,
         ny=32,
+        length=4.0,
         t_end=8.0,
         n_times=401,
         tolerance=1e-8,
@@ -157,7 +158,7 @@ def equations() -> Iterator[Finding]:
 @verifies(RayleighBenard)
 def convergence() -> Iterator[Finding]:
     """Errors fall geometrically with the number of points, and with the tolerance."""
-    fine = RayleighBenard(nx=128, ny=48, tolerance=1e-8, t_end=6.0, n_times=2)
+    fine = RayleighBenard(nx=128, ny=48, length=4.0, tolerance=1e-8, t_end=6.0, n_times=2)
     inputs = fine.sample(np.random.default_rng(1)) | {"rayleigh": 1e5, "prandtl": 1.0}
     truth = fine.solve(inputs)
     weights = fine.grid.weights[..., None]
