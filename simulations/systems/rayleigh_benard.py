@@ -109,8 +109,9 @@ class RayleighBenard(Simulation):
     exactly, so that advection conserves energy and heat to rounding. The pressure is solved for at
     stored times only.
 
-    The preset ``the_well`` has their domain, stored times, numbers of points and of Rayleigh and
-    Prandtl, and initial states of five strengths.
+    The preset ``the_well`` has their domain, numbers of points, stored times, Rayleigh and Prandtl
+    numbers and five strengths of the initial gradient. Their noise, white on their grid, is made of
+    32 waves along each axis here, the same on every grid.
 
     Args:
         nx: points along x.
