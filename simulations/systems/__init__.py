@@ -20,27 +20,27 @@ from simulations.systems.ising import Ising
 from simulations.systems.korteweg_de_vries import KortewegDeVries
 from simulations.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from simulations.systems.lennard_jones import LennardJones
-from simulations.systems.linear_elasticity import LinearElasticity
 from simulations.systems.lid_driven_cavity import LidDrivenCavity
+from simulations.systems.linear_elasticity import LinearElasticity
 from simulations.systems.lorenz63 import Lorenz63
 from simulations.systems.lorenz96 import Lorenz96
+from simulations.systems.magnetohydrodynamics import MHD
 from simulations.systems.maxwell import Maxwell
 from simulations.systems.n_body import NBody
-from simulations.systems.magnetohydrodynamics import MHD
 from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.navier_stokes_3d import NavierStokes3D
 from simulations.systems.poisson import Poisson
+from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
 from simulations.systems.shear_flow import ShearFlow
-from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
 __all__ = [
-    "Acoustics",
     "MHD",
+    "Acoustics",
     "Advection",
     "AdvectionDiffusion",
     "AllenCahn",
@@ -60,8 +60,8 @@ __all__ = [
     "KortewegDeVries",
     "KuramotoSivashinsky",
     "LennardJones",
-    "LinearElasticity",
     "LidDrivenCavity",
+    "LinearElasticity",
     "Lorenz63",
     "Lorenz96",
     "Maxwell",
@@ -70,10 +70,10 @@ __all__ = [
     "NavierStokes",
     "NavierStokes3D",
     "Poisson",
+    "RayleighBenard",
     "Robertson",
     "Schrodinger",
     "ShearFlow",
-    "RayleighBenard",
     "SwiftHohenberg",
     "Wave",
 ]
