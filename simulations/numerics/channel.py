@@ -27,7 +27,7 @@ from simulations.compilation import kernel
 from simulations.numerics import chebyshev
 from simulations.numerics.legendre import Matrix, basis, clamped_basis, gauss, held_basis
 
-Spectrum = NDArray[np.complexfloating]
+Spectrum = NDArray[np.inexact]
 
 
 class Evaluation(NamedTuple):

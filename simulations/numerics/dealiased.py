@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from simulations.compilation import kernel
 
 Array = NDArray[np.floating]
-Spectrum = NDArray[np.complexfloating]
+Spectrum = NDArray[np.inexact]
 
 FIRST, SECOND = np.array([0]), np.array([1])
 
