@@ -1,14 +1,15 @@
-"""Second-order finite volumes for an ideal gas on a uniform grid of one to three axes.
+"""Second-order finite volumes for a conservation law on a uniform grid of one to three axes.
 
 MUSCL-Hancock: slopes of the primitive variables limited by monotonised central differences (MC),
 half a step in time by the primitive equations in all axes at once, one Riemann problem a face,
-all axes together. `ideal_gas` is all that knows the equations.
+all axes together. The law (`conservation_law`) is an argument and all that knows the equations.
+What is not transport acts for a time of its own between the steps of transport (Strang's splitting).
 
 The state is an array ``(planes, rows, fields, columns)`` of primitive variables with two ghost
 cells at both ends of each axis that there is; axes that there are not have one plane or row. The
-fields of one row lie side by side. A sweep goes through the rows once and keeps what it needs of
-the last one (in three dimensions of the last plane), so that the fluxes of the grid never exist in
-memory.
+fields of one row lie side by side, the positive ones before the velocities. A sweep goes through
+the rows once and keeps what it needs of the last one (in three dimensions of the last plane), so
+that the fluxes of the grid never exist in memory.
 
 Positivity: where a predicted state at a face is not admissible, the cell does without slopes. If a
 cell is not admissible after the step all the same, the step is repeated without slopes around it,
@@ -22,7 +23,7 @@ References:
 import numpy as np
 
 from simulations.compilation import kernel
-from simulations.numerics import ideal_gas
+from simulations.numerics.conservation_law import advance, flux, predict, source
 
 PERIODIC, OPEN, WALL = 0, 1, 2
 COMPLETED, STEP_UNDERFLOW = 0, 1
@@ -34,7 +35,7 @@ COURANT = 0.8
 # Repetitions of a step; from the third on, each halves it
 ATTEMPTS = 12
 
-# A face state with less than this share of the cell's density or pressure is not trusted
+# A face state with less than this share of a positive number of the cell is not trusted
 SMALLEST_SHARE = 1e-2
 
 
@@ -45,11 +46,11 @@ def padded_shape(shape, fields):
 
 
 @kernel
-def integrate(gamma, state, times, spacing, boundary, frames):
+def integrate(law, state, times, spacing, boundary, frames):
     """Integrate from the cells of ``state`` and write a frame at each of the times but the first.
 
     Args:
-        gamma: ratio of specific heats.
+        law: a conservation law.
         state: primitive variables with ghosts (of any value); is overwritten.
         times: ascending instants, the first one that of the initial state.
         spacing: Δx by axis.
@@ -65,24 +66,31 @@ def integrate(gamma, state, times, spacing, boundary, frames):
     work = workspace(ndim, state.shape)
     per_length = 1.0 / spacing
     time, steps, repeated = times[0], 0, 0
-    speed = largest_speed(gamma, state, per_length, work)
+    # Time by which the source has acted longer than the transport: half a step before each step
+    ahead = 0.0
+    speed = largest_speed(law, state, per_length, work)
     for frame in range(1, times.size):
         while time < times[frame]:
             remaining = times[frame] - time
             # Equal steps to the next instant, if they were all as long as this one
             count = np.ceil(remaining * speed / COURANT)
             step = remaining / max(count, 1.0)
-            taken, speed, failed = try_step(
-                gamma, state, step, per_length, boundary, flat, work, new
-            )
+            if 0.5 * step > ahead:
+                source(law, state, 0.5 * step - ahead, per_length, boundary, new)
+                ahead = 0.5 * step
+            taken, speed, failed = try_step(law, state, step, per_length, boundary, flat, work, new)
             repeated += failed
             if taken <= 0.0:
                 return STEP_UNDERFLOW, time, steps, repeated
             # The sum of rounded steps must not miss the instant
             is_last = taken >= remaining
             time = times[frame] if is_last else time + taken
+            ahead -= taken
             steps += 1
             state, new = new, state
+        if ahead < 0.0:
+            source(law, state, -ahead, per_length, boundary, new)
+            ahead = 0.0
         store(ndim, state, frames[frame])
     return COMPLETED, time, steps, repeated
 
@@ -116,7 +124,7 @@ def store(ndim, state, frame):
 
 
 @kernel
-def try_step(gamma, state, step, per_length, boundary, flat, work, new):
+def try_step(law, state, step, per_length, boundary, flat, work, new):
     """One step into ``new``, repeated until it is admissible.
 
     Returns:
@@ -127,7 +135,7 @@ def try_step(gamma, state, step, per_length, boundary, flat, work, new):
     is_flattened = False
     speed = 0.0
     for attempt in range(ATTEMPTS):
-        speed, failures = sweep(gamma, state, step, per_length, flat, is_flattened, work, new)
+        speed, failures = sweep(law, state, step, per_length, flat, is_flattened, work, new)
         if failures == 0.0 and speed * step <= 1.0:
             if is_flattened:
                 flat[:] = 1.0
@@ -151,7 +159,10 @@ def _flatten(ndim, new, boundary, flat):
     for i in range(new.shape[0]):
         for j in range(new.shape[1]):
             for k in range(GHOSTS, new.shape[3] - GHOSTS):
-                if not (new[i, j, 0, k] > 0.0 and new[i, j, ndim + 1, k] > 0.0):
+                is_admissible = True
+                for c in range(new.shape[2] - ndim):
+                    is_admissible &= new[i, j, c, k] > 0.0
+                if not is_admissible:
                     for a in range(max(i - 1, 0), min(i + 2, new.shape[0])):
                         for b in range(max(j - 1, 0), min(j + 2, new.shape[1])):
                             for c in range(k - 1, k + 2):
@@ -185,7 +196,7 @@ def fill_ghosts(ndim, state, boundary):
                 target, source = _ghost(boundary[0], state.shape[0], ghost, side)
                 state[target] = state[source]
                 if boundary[0] == WALL:
-                    state[target, :, 1] *= -1.0
+                    state[target, :, state.shape[2] - 3] *= -1.0
     if ndim >= 2:
         kind = boundary[ndim - 2]
         for ghost in range(GHOSTS):
@@ -194,7 +205,7 @@ def fill_ghosts(ndim, state, boundary):
                 for i in range(state.shape[0]):
                     state[i, target] = state[i, source]
                     if kind == WALL:
-                        state[i, target, ndim - 1] *= -1.0
+                        state[i, target, state.shape[2] - 2] *= -1.0
     kind = boundary[ndim - 1]
     for ghost in range(GHOSTS):
         for side in range(2):
@@ -204,7 +215,7 @@ def fill_ghosts(ndim, state, boundary):
                     for c in range(state.shape[2]):
                         state[i, j, c, target] = state[i, j, c, source]
                     if kind == WALL:
-                        state[i, j, ndim, target] *= -1.0
+                        state[i, j, state.shape[2] - 1, target] *= -1.0
 
 
 @kernel
@@ -222,7 +233,7 @@ def _ghost(kind, n, ghost, side):
 
 
 @kernel
-def largest_speed(gamma, state, per_length, work):
+def largest_speed(law, state, per_length, work):
     """Σ(|u| + a)/Δx of the fastest cell: the reciprocal of the largest stable step."""
     ndim = per_length.size
     change, new, scalars = work[5][0], work[5][1], work[6]
@@ -230,12 +241,12 @@ def largest_speed(gamma, state, per_length, work):
     change[:] = 0.0
     for i in range(GHOSTS if ndim == 3 else 0, state.shape[0] - (GHOSTS if ndim == 3 else 0)):
         for j in range(GHOSTS if ndim >= 2 else 0, state.shape[1] - (GHOSTS if ndim >= 2 else 0)):
-            _advance(gamma, state[i, j], change, per_length, scalars, new)
+            _advance(law, state[i, j], change, per_length, scalars, new)
     return scalars[1].max()
 
 
 @kernel
-def sweep(gamma, state, step, per_length, flat, is_flattened, work, new):
+def sweep(law, state, step, per_length, flat, is_flattened, work, new):
     """One step of the given length for all cells, whatever comes out.
 
     Returns:
@@ -245,7 +256,7 @@ def sweep(gamma, state, step, per_length, flat, is_flattened, work, new):
     ndim, n = per_length.size, state.shape[3]
     ratio = step * per_length
     column = ndim - 1
-    flux, along = row[0], row[1]
+    below, along = row[0], row[1]
     scalars[1:3] = 0.0
     first_plane, last_plane = (GHOSTS, state.shape[0] - GHOSTS - 1) if ndim == 3 else (0, 0)
     first_row, last_row = (GHOSTS, state.shape[1] - GHOSTS - 1) if ndim >= 2 else (0, 0)
@@ -268,19 +279,19 @@ def sweep(gamma, state, step, per_length, flat, is_flattened, work, new):
                 for axis in range(ndim):
                     for c in range(here.shape[0]):
                         _multiply(slopes[axis, c], flat[i, j])
-            _face_states(gamma, here, slopes, ratio, row[2], scalars[3], lower, above)
+            _face_states(law, here, slopes, ratio, row[2], scalars[3], lower, above)
             if ndim == 3 and is_inner_row:
                 if i >= first_plane:
-                    _flux(gamma, planes[j], lower[0], 0, flux)
+                    _flux(law, planes[j], lower[0], 0, below)
                 if i > first_plane:
-                    _add(-ratio[0], flux, change)
-                    _advance(gamma, state[i - 1, j], change, per_length, scalars, new[i - 1, j])
+                    _add(-ratio[0], below, change)
+                    _advance(law, state[i - 1, j], change, per_length, scalars, new[i - 1, j])
                 planes[j] = above[0]
             if not is_inner_plane:
                 continue
             if is_inner_row:
                 _flux(
-                    gamma,
+                    law,
                     above[column, :, : n - 1],
                     lower[column, :, 1:],
                     column,
@@ -288,21 +299,19 @@ def sweep(gamma, state, step, per_length, flat, is_flattened, work, new):
                 )
                 _difference(ratio[column], along, change)
                 if ndim == 3:
-                    _add(ratio[0], flux, change)
+                    _add(ratio[0], below, change)
             if ndim >= 2 and j >= first_row:
                 across = row[2]
-                _flux(gamma, upper[1 - (j & 1), ndim - 2], lower[ndim - 2], ndim - 2, across)
+                _flux(law, upper[1 - (j & 1), ndim - 2], lower[ndim - 2], ndim - 2, across)
                 if is_inner_row:
                     _add(ratio[ndim - 2], across, change)
                 if j > first_row:
                     previous = changes[j - 1 if ndim == 3 else (j - 1) & 1]
                     _add(-ratio[ndim - 2], across, previous)
                     if ndim == 2:
-                        _advance(
-                            gamma, state[i, j - 1], previous, per_length, scalars, new[i, j - 1]
-                        )
+                        _advance(law, state[i, j - 1], previous, per_length, scalars, new[i, j - 1])
             if ndim == 1:
-                _advance(gamma, here, change, per_length, scalars, new[i, j])
+                _advance(law, here, change, per_length, scalars, new[i, j])
     return scalars[1].max(), scalars[2].sum()
 
 
@@ -324,18 +333,18 @@ def _limited(below, here, above, slope):
 
 
 @kernel
-def _face_states(gamma, here, slopes, ratio, predicted, keep, lower, upper):
+def _face_states(law, here, slopes, ratio, predicted, keep, lower, upper):
     """States half a step later at the lower and upper faces of the cells of a row."""
     ndim, fields, n = slopes.shape
     for c in range(fields):
         _copy(here[c], predicted[c])
     for axis in range(ndim):
-        ideal_gas.predict(gamma, here, slopes[axis], ratio[axis], axis, predicted)
+        predict(law, here, slopes[axis], ratio[axis], axis, predicted)
     for k in range(n):
         keep[k] = 1.0
     for axis in range(ndim):
-        _trust(here[0], predicted[0], slopes[axis, 0], keep)
-        _trust(here[fields - 1], predicted[fields - 1], slopes[axis, fields - 1], keep)
+        for c in range(fields - ndim):
+            _trust(here[c], predicted[c], slopes[axis, c], keep)
     for c in range(fields):
         _blend(here[c], keep, predicted[c])
         for axis in range(ndim):
@@ -364,15 +373,15 @@ def _faces(predicted, keep, slope, lower, upper):
 
 
 @kernel
-def _flux(gamma, left, right, axis, flux):
-    ideal_gas.flux(gamma, left, right, axis, flux)
+def _flux(law, left, right, axis, result):
+    flux(law, left, right, axis, result)
 
 
 @kernel
-def _advance(gamma, here, change, per_length, scalars, new):
+def _advance(law, here, change, per_length, scalars, new):
     inner = slice(GHOSTS, here.shape[1] - GHOSTS)
-    ideal_gas.advance(
-        gamma,
+    advance(
+        law,
         here[:, inner],
         change[:, inner],
         per_length,

@@ -11,6 +11,7 @@ import numpy as np
 from simulations.grid import Axis, Boundary, Grid
 from simulations.inputs import Distribution
 from simulations.numerics import muscl_hancock
+from simulations.numerics.ideal_gas import IdealGas
 from simulations.simulation import (
     Array,
     Field,
@@ -213,12 +214,12 @@ class Euler(Simulation):
         state = np.ones(muscl_hancock.padded_shape(shape, fields))
         cells = state[inner[0], inner[1], :, inner[2]]
         cells[:, :, 0] = np.reshape(inputs["density0"], padded)
+        cells[:, :, 1] = np.reshape(inputs["pressure0"], padded)
         for component in range(self.ndim):
-            cells[:, :, 1 + component] = velocity0[..., component].reshape(padded)
-        cells[:, :, -1] = np.reshape(inputs["pressure0"], padded)
+            cells[:, :, 2 + component] = velocity0[..., component].reshape(padded)
         frames = np.empty((self.n_times, *padded[:2], fields, self.n))
         status, reached, *_ = muscl_hancock.integrate(
-            float(inputs["gamma"]),
+            IdealGas(float(inputs["gamma"])),
             state,
             self.times,
             np.full(self.ndim, self.length / self.n),
@@ -228,8 +229,8 @@ class Euler(Simulation):
         if status != muscl_hancock.COMPLETED:
             raise SimulationDiverged(reached, "density or pressure does not stay positive")
         by_field = np.moveaxis(frames, 3, 0).reshape(fields, self.n_times, *shape)
-        density, pressure = by_field[0].copy(), by_field[-1].copy()
-        velocity = np.ascontiguousarray(np.moveaxis(by_field[1:-1], 0, -1))
+        density, pressure = by_field[0].copy(), by_field[1].copy()
+        velocity = np.ascontiguousarray(np.moveaxis(by_field[2:], 0, -1))
         density[0], pressure[0] = inputs["density0"], inputs["pressure0"]
         velocity[0] = velocity0
         return {"density": density, "pressure": pressure, "velocity": velocity}
