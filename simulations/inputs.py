@@ -6,6 +6,7 @@ changes none of those that the coarser one had.
 """
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -66,6 +67,15 @@ def distribution_from_json(description: dict[str, Any]) -> Distribution:
         raise ValueError(str(error)) from None
 
 
+def _check_number(name: str, value: Any, low: float, *, integer: bool = False) -> None:
+    """Refuse an argument of a distribution that is not a finite number of at least ``low``."""
+    kinds = (int, np.integer) if integer else (int, float, np.integer, np.floating)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not (low <= value < math.inf and math.isfinite(value)):
+        kind = "an integer" if integer else "a number"
+        raise ValueError(f"{name}={value!r}: must be {kind} in [{low:g}, inf)")
+
+
 @dataclass(frozen=True)
 class GaussianRandomField(Distribution):
     """Gaussian random field with covariance ``scale² (−Δ + tau²)^(−alpha)``.
@@ -92,9 +102,7 @@ class GaussianRandomField(Distribution):
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("tau", self.tau), ("scale", self.scale)):
-            is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-            if not is_number or not 0.0 <= value < math.inf:
-                raise ValueError(f"{name}={value!r}: must be a number in [0, inf)")
+            _check_number(name, value, 0.0)
 
     def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
         squared = np.zeros(grid.shape)
@@ -188,6 +196,91 @@ class SineWaves(Distribution):
                 window = 0.5 * (np.tanh((share - first) / 0.01) - np.tanh((share - last) / 0.01))
                 field *= window.reshape([-1 if p == position else 1 for p in range(grid.ndim)])
         return field
+
+
+@dataclass(frozen=True)
+class RandomWaves(Distribution):
+    """Smooth periodic field of random waves about a random mean.
+
+    Args:
+        low: smallest mean.
+        high: largest mean.
+        deviation: standard deviation about the mean; of the logarithm if ``positive``.
+        highest: largest number of waves along an axis.
+        exponent: amplitudes go as this power of the wavenumber.
+        positive: whether the field is the mean times the exponential of the waves.
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+    deviation: float = 0.2
+    highest: int = 3
+    exponent: float = -1.0
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        low = 0.0 if self.positive else -math.inf
+        _check_number("low", self.low, low)
+        _check_number("high", self.high, self.low)
+        _check_number("deviation", self.deviation, 0.0)
+        _check_number("highest", self.highest, 1, integer=True)
+        _check_number("exponent", self.exponent, -math.inf)
+        if not isinstance(self.positive, bool):
+            raise ValueError(f"positive={self.positive!r}: must be true or false")
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        mean = own.uniform(self.low, self.high)
+        wavenumbers = np.arange(-self.highest, self.highest + 1)
+        mesh = np.meshgrid(*[wavenumbers] * grid.ndim, indexing="ij")
+        size = np.sqrt(np.sum(np.square(mesh), axis=0))
+        amplitude = np.where(size > 0.0, np.maximum(size, 1.0) ** self.exponent, 0.0)
+        real, imaginary = own.standard_normal((2, *size.shape))
+        field = amplitude * (real + 1j * imaginary)
+        field *= self.deviation / np.sqrt(np.sum(amplitude**2))
+        for axis in grid.axes:
+            low, high = axis.bounds
+            phase = 2j * np.pi * np.outer(wavenumbers, (axis.points - low) / (high - low))
+            field = np.tensordot(field, np.exp(phase), axes=(0, 0))
+        waves = np.ascontiguousarray(field.real)
+        return mean * np.exp(waves) if self.positive else mean + waves
+
+
+@dataclass(frozen=True)
+class RiemannStates(Distribution):
+    """Constant states in equal parts of the domain: quadrants, if there are two along each axis.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        parts: parts along each axis.
+        log: whether the logarithm is uniform, not the value.
+    """
+
+    low: float = 0.1
+    high: float = 1.0
+    parts: int = 2
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.log, bool):
+            raise ValueError(f"log={self.log!r}: must be true or false")
+        _check_number("low", self.low, sys.float_info.min if self.log else -math.inf)
+        _check_number("high", self.high, self.low)
+        _check_number("parts", self.parts, 1, integer=True)
+
+    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
+        own = np.random.default_rng(rng.integers(2**63))
+        draw = own.uniform(size=(self.parts,) * grid.ndim)
+        if self.log:
+            values = self.low * (self.high / self.low) ** draw
+        else:
+            values = self.low + (self.high - self.low) * draw
+        places = []
+        for axis in grid.axes:
+            low, high = axis.bounds
+            places.append(np.floor((axis.points - low) / (high - low) * self.parts).astype(int))
+        return np.ascontiguousarray(values[np.ix_(*places)])
 
 
 @dataclass(frozen=True)

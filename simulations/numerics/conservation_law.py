@@ -4,8 +4,8 @@ A law is a `NamedTuple` of numbers, an argument of the kernels; its methods say 
 are compiled into the integrator for the type of the law, so that a call costs nothing and the disk
 cache finds them again:
 
-    class ShallowWater(NamedTuple):
-        gravity: float
+    class IdealGas(NamedTuple):
+        gamma: float
 
         def flux(self, left, right, axis, flux): ...
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from simulations.compilation import FASTMATH
+from simulations.compilation import FASTMATH, kernel
 
 Method = Callable[..., None]
 
@@ -78,3 +78,10 @@ def source(law, state, duration, per_length, boundary, scratch):
 
 
 _of_the_law(source, default=source)
+
+
+@kernel
+def advect(velocity, slope, ratio, predicted):
+    """What `predict` has to do for a number that is carried along, from rows."""
+    for k in range(velocity.size):
+        predicted[k] -= ratio * velocity[k] * slope[k]

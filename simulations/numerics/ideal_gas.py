@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulations.compilation import kernel
+from simulations.numerics.conservation_law import advect
 
 
 class IdealGas(NamedTuple):
@@ -26,7 +27,7 @@ class IdealGas(NamedTuple):
         density_slope, pressure_slope, normal_slope = slope[0], slope[1], slope[2 + axis]
         for field in range(2, here.shape[0]):
             if field != 2 + axis:
-                _advect(normal, slope[field], ratio, predicted[field])
+                advect(normal, slope[field], ratio, predicted[field])
         to_density, to_pressure, to_normal = predicted[0], predicted[1], predicted[2 + axis]
         for k in range(density.size):
             u, du, dp = normal[k], ratio * normal_slope[k], ratio * pressure_slope[k]
@@ -43,16 +44,18 @@ class IdealGas(NamedTuple):
         density_l, pressure_l, normal_l = left[0], left[1], left[2 + axis]
         density_r, pressure_r, normal_r = right[0], right[1], right[2 + axis]
         mass, energy, momentum = flux[0], flux[1], flux[2 + axis]
-        heat, jump = 1.0 / (self.gamma - 1.0), 0.125 * (self.gamma - 1.0)
+        heat, half = 1.0 / (self.gamma - 1.0), 0.5 * self.gamma
+        jump = 0.125 * (self.gamma - 1.0)
         for k in range(mass.size):
             rl, pl, ul = density_l[k], pressure_l[k], normal_l[k]
             rr, pr, ur = density_r[k], pressure_r[k], normal_r[k]
-            al2, ar2 = self.gamma * pl / rl, self.gamma * pr / rr
+            # p/ρ; the speed of sound is √(γp/ρ)
+            hl, hr = pl / rl, pr / rr
             # Roe's speeds, as they are where the densities are equal
             mean = 0.5 * (ul + ur)
-            sound = np.sqrt(0.5 * (al2 + ar2) + jump * (ur - ul) * (ur - ul))
-            slowest = min(ul - np.sqrt(al2), mean - sound)
-            fastest = max(ur + np.sqrt(ar2), mean + sound)
+            sound = np.sqrt(half * (hl + hr) + jump * (ur - ul) * (ur - ul))
+            slowest = min(ul - np.sqrt(self.gamma * hl), mean - sound)
+            fastest = max(ur + np.sqrt(self.gamma * hr), mean + sound)
             into_l, into_r = rl * (slowest - ul), rr * (fastest - ur)
             contact = (pr - pl + into_l * ul - into_r * ur) / (into_l - into_r)
             is_left = contact >= 0.0
@@ -60,12 +63,13 @@ class IdealGas(NamedTuple):
             outer, into = slowest if is_left else fastest, into_l if is_left else into_r
             # Zero if the flow is supersonic, and the flux that of the upwind side
             through = min(slowest, 0.0) if is_left else max(fastest, 0.0)
-            star = into / (outer - contact)
-            e = p * heat + 0.5 * r * u * u
-            star_e = star * (e / r + (contact - u) * (contact + p / into))
+            compression = 1.0 / (outer - contact)
+            star = into * compression
+            e = (hl if is_left else hr) * heat + 0.5 * u * u
+            work = (contact - u) * (star * contact + p * compression)
             mass[k] = r * u + through * (star - r)
             momentum[k] = r * u * u + p + through * (star * contact - r * u)
-            energy[k] = u * (e + p) + through * (star_e - e)
+            energy[k] = u * (r * e + p) + through * ((star - r) * e + work)
         for field in range(2, left.shape[0]):
             if field != 2 + axis:
                 _carry(mass, left[field], right[field], flux[field], energy)
@@ -98,12 +102,6 @@ class IdealGas(NamedTuple):
             fastest = speed[k] + reciprocal * np.sqrt(self.gamma * p / r)
             rate[k] = max(rate[k], fastest)
             failures[k] += 0.0 if (r > 0.0) & (p > 0.0) else 1.0
-
-
-@kernel
-def _advect(velocity, slope, ratio, predicted):
-    for k in range(velocity.size):
-        predicted[k] -= ratio * velocity[k] * slope[k]
 
 
 @kernel

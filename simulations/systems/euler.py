@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from simulations.grid import Axis, Boundary, Grid
-from simulations.inputs import Distribution
+from simulations.inputs import Distribution, RandomWaves, RiemannStates
 from simulations.numerics import muscl_hancock
 from simulations.numerics.ideal_gas import IdealGas
 from simulations.simulation import (
@@ -25,80 +25,6 @@ from simulations.simulation import (
     Solution,
     check_setting,
 )
-
-BOUNDARIES = {
-    "periodic": muscl_hancock.PERIODIC,
-    "open": muscl_hancock.OPEN,
-    "wall": muscl_hancock.WALL,
-}
-
-
-@dataclass(frozen=True)
-class RandomWaves(Distribution):
-    """Smooth periodic field of random waves about a random mean.
-
-    Args:
-        low: smallest mean.
-        high: largest mean.
-        deviation: standard deviation about the mean; of the logarithm if ``positive``.
-        highest: largest number of waves along an axis.
-        exponent: amplitudes go as this power of the wavenumber.
-        positive: whether the field is the mean times the exponential of the waves.
-    """
-
-    low: float = 1.0
-    high: float = 1.0
-    deviation: float = 0.2
-    highest: int = 3
-    exponent: float = -1.0
-    positive: bool = True
-
-    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
-        own = np.random.default_rng(rng.integers(2**63))
-        mean = own.uniform(self.low, self.high)
-        wavenumbers = np.arange(-self.highest, self.highest + 1)
-        mesh = np.meshgrid(*[wavenumbers] * grid.ndim, indexing="ij")
-        size = np.sqrt(np.sum(np.square(mesh), axis=0))
-        amplitude = np.where(size > 0.0, np.maximum(size, 1.0) ** self.exponent, 0.0)
-        real, imaginary = own.standard_normal((2, *size.shape))
-        field = amplitude * (real + 1j * imaginary)
-        field *= self.deviation / np.sqrt(np.sum(amplitude**2))
-        for axis in grid.axes:
-            low, high = axis.bounds
-            phase = 2j * np.pi * np.outer(wavenumbers, (axis.points - low) / (high - low))
-            field = np.tensordot(field, np.exp(phase), axes=(0, 0))
-        waves = np.ascontiguousarray(field.real)
-        return mean * np.exp(waves) if self.positive else mean + waves
-
-
-@dataclass(frozen=True)
-class RiemannStates(Distribution):
-    """Constant states in equal parts of the domain: quadrants, if there are two along each axis.
-
-    Args:
-        low: smallest value.
-        high: largest value.
-        parts: parts along each axis.
-        log: whether the logarithm is uniform, not the value.
-    """
-
-    low: float = 0.1
-    high: float = 1.0
-    parts: int = 2
-    log: bool = False
-
-    def sample(self, rng: np.random.Generator, grid: Grid) -> Array:
-        own = np.random.default_rng(rng.integers(2**63))
-        draw = own.uniform(size=(self.parts,) * grid.ndim)
-        if self.log:
-            values = self.low * (self.high / self.low) ** draw
-        else:
-            values = self.low + (self.high - self.low) * draw
-        places = []
-        for axis in grid.axes:
-            low, high = axis.bounds
-            places.append(np.floor((axis.points - low) / (high - low) * self.parts).astype(int))
-        return np.ascontiguousarray(values[np.ix_(*places)])
 
 
 @dataclass(frozen=True)
@@ -178,8 +104,9 @@ class Euler(Simulation):
         check_setting("length", self.length, 1e-6, 1e6)
         check_setting("t_end", self.t_end, 1e-9, 1e9)
         check_setting("n_times", self.n_times, 2, 1e6, integer=True)
-        if self.boundary not in BOUNDARIES:
-            raise InvalidInput(f"boundary={self.boundary!r}: must be one of {list(BOUNDARIES)}")
+        allowed = list(muscl_hancock.BOUNDARIES)
+        if self.boundary not in allowed:
+            raise InvalidInput(f"boundary={self.boundary!r}: must be one of {allowed}")
 
     @property
     def field_inputs(self) -> Mapping[str, FieldInput]:
@@ -207,32 +134,16 @@ class Euler(Simulation):
         return np.linspace(0.0, self.t_end, self.n_times)
 
     def solve(self, inputs: Inputs) -> Solution:
-        shape, fields = self.grid.shape, self.ndim + 2
-        padded = (1,) * (3 - self.ndim) + shape
-        inner = tuple(slice(2, -2) if n > 1 else slice(None) for n in padded)
-        velocity0 = np.asarray(inputs["velocity0"])
-        state = np.ones(muscl_hancock.padded_shape(shape, fields))
-        cells = state[inner[0], inner[1], :, inner[2]]
-        cells[:, :, 0] = np.reshape(inputs["density0"], padded)
-        cells[:, :, 1] = np.reshape(inputs["pressure0"], padded)
-        for component in range(self.ndim):
-            cells[:, :, 2 + component] = velocity0[..., component].reshape(padded)
-        frames = np.empty((self.n_times, *padded[:2], fields, self.n))
-        status, reached, *_ = muscl_hancock.integrate(
+        status, reached, (density, pressure), velocity = muscl_hancock.evolve(
             IdealGas(float(inputs["gamma"])),
-            state,
+            [np.asarray(inputs["density0"]), np.asarray(inputs["pressure0"])],
+            np.asarray(inputs["velocity0"]),
             self.times,
-            np.full(self.ndim, self.length / self.n),
-            np.full(self.ndim, BOUNDARIES[self.boundary]),
-            frames,
+            [self.length / self.n] * self.ndim,
+            [muscl_hancock.BOUNDARIES[self.boundary]] * self.ndim,
         )
         if status != muscl_hancock.COMPLETED:
             raise SimulationDiverged(reached, "density or pressure does not stay positive")
-        by_field = np.moveaxis(frames, 3, 0).reshape(fields, self.n_times, *shape)
-        density, pressure = by_field[0].copy(), by_field[1].copy()
-        velocity = np.ascontiguousarray(np.moveaxis(by_field[2:], 0, -1))
-        density[0], pressure[0] = inputs["density0"], inputs["pressure0"]
-        velocity[0] = velocity0
         return {"density": density, "pressure": pressure, "velocity": velocity}
 
     def rescaled(self, factor: float) -> Self:
