@@ -9,6 +9,9 @@ cache finds them again:
 
         def flux(self, left, right, axis, flux): ...
 
+The index of the disk cache names the classes of the laws: a law belongs into a module that every
+process can import.
+
 A row holds the primitive variables of cells side by side, shape ``(fields, n)``: first the numbers
 that have to stay positive (density and pressure, or depth), then the velocity along each axis.
 """
@@ -17,6 +20,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from numba.core.errors import TypingError
 from numba.extending import overload
 
 from simulations.compilation import FASTMATH, kernel
@@ -30,7 +34,10 @@ def _of_the_law(function: Method, default: Method | None = None) -> Method:
     @overload(function, {"error_model": "numpy", "fastmath": FASTMATH}, strict=False)
     @functools.wraps(function)
     def method(law: Any, *_: Any) -> Method | None:
-        return getattr(law.instance_class, function.__name__, default)
+        kind = law.instance_class
+        if kind.__module__ == "__main__":  # nobody else could read the index again
+            raise TypingError(f"{kind.__name__}: a law must be defined in a module, not a script")
+        return getattr(kind, function.__name__, default)
 
     return function
 

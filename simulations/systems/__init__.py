@@ -35,6 +35,7 @@ from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
 from simulations.systems.shear_flow import ShearFlow
+from simulations.systems.shallow_water import ShallowWater
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -74,6 +75,7 @@ __all__ = [
     "Robertson",
     "Schrodinger",
     "ShearFlow",
+    "ShallowWater",
     "SwiftHohenberg",
     "Wave",
 ]
