@@ -224,7 +224,7 @@ class Channel:
         """
         force_x, force_y = self._transformed(force)
         right = _real_times(self._poisson_slopes, force_y)
-        right -= 1j * self.k * _real_times(self._poisson_modes, force_x)
+        right = right - 1j * self.k * _real_times(self._poisson_modes, force_x)
         psi, *_ = self._coefficients(state)
         along = -1j * self.k * _real_times(self._curvature_at_walls, psi)
         lower, upper = self._poisson_walls

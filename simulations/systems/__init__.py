@@ -34,8 +34,8 @@ from simulations.systems.poisson import Poisson
 from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
-from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.shallow_water import ShallowWater
+from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.swift_hohenberg import SwiftHohenberg
 from simulations.systems.wave import Wave
 
@@ -74,8 +74,8 @@ __all__ = [
     "RayleighBenard",
     "Robertson",
     "Schrodinger",
-    "ShearFlow",
     "ShallowWater",
+    "ShearFlow",
     "SwiftHohenberg",
     "Wave",
 ]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from simulations.grid import Axis, Boundary, Grid
-from simulations.inputs import Distribution, Uniform
+from simulations.inputs import Distribution, RandomWaves, Uniform
 from simulations.numerics import constrained_transport
 from simulations.simulation import (
     Array,
@@ -23,7 +23,6 @@ from simulations.simulation import (
     Solution,
     check_setting,
 )
-from simulations.systems.euler import RandomWaves
 
 #: Uniform density and pressure of the vortex of Orszag and Tang, and the amplitude of its field
 DENSITY, PRESSURE, FIELD = 25 / (36 * np.pi), 5 / (12 * np.pi), 1 / np.sqrt(4 * np.pi)
