@@ -4,6 +4,7 @@ Every function draws into the axes it is given, or into new ones, and returns th
 """
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,6 +33,8 @@ SOLVER, SURROGATE, TRIVIAL = "#3a86d6", "#e0671b", "#8a8f98"
 FEW_TIMES, CURVES = 16, 3
 # Panels of a picture side by side
 MOST_COLUMNS = 4
+# What fits into a line of the title above one of them
+LETTERS_A_COLUMN = 48
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -280,7 +283,8 @@ def save_solution(simulation: Simulation, solution: xarray.Dataset, path: str | 
         for name in simulation.fields
         if is_number(simulation, name)
     ]
-    figure.suptitle(f"{type(simulation).__name__}: {', '.join(inputs + numbers)}")
+    title = ": ".join([type(simulation).__name__, *filter(None, [", ".join(inputs + numbers)])])
+    figure.suptitle(textwrap.fill(title, LETTERS_A_COLUMN * max(1, columns)))
     figure.savefig(path, dpi=160)
 
 
