@@ -18,12 +18,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         if "system" in parameters:
-            group = parameters["system"].__name__
+            group = getattr(parameters["system"], "__name__", parameters["system"])
         elif "check" in parameters:
             group = parameters["check"].system.__name__
         else:
             group = item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(scope="session")
