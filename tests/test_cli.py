@@ -159,7 +159,7 @@ def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
         (("simulate", "Burgers", "-p", "mu=1"), 2, "mu: Burgers has no such input"),
         (("simulate", "Burgers", "--set", "n=3"), 2, "n=3: must be an integer in [16"),
         (("simulate", "Burgers", "--set", "m=3"), 2, "m: Burgers has no such setting"),
-        (("simulate", "Nothing"), 2, "Nothing: no such system; there are Advection, "),
+        (("simulate", "Nothing"), 2, "Nothing: no such system; there are Acoustics, "),
         (("simulate", "Burgers", "-p", "u0=missing.npy"), 1, "missing.npy"),
         (("generate", "Burgers", "-n", "0", "-o", "x"), 2, "n=0"),
         (("generate", "Burgers", "-o", "x"), 2, "Missing option '-n'"),

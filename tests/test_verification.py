@@ -29,7 +29,7 @@ def test_every_system_has_a_verification_that_the_default_run_includes():
 
 
 def test_an_unknown_system_has_no_checks():
-    with pytest.raises(InvalidInput, match="Nothing: no such system; there are Advection"):
+    with pytest.raises(InvalidInput, match="Nothing: no such system; there are Acoustics"):
         checks("Nothing")
 
 
