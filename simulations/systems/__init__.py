@@ -7,6 +7,7 @@ from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
 from simulations.systems.cylinder_wake import CylinderWake
+from simulations.systems.compressible_navier_stokes import CompressibleNavierStokes
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.diffusion_sorption import DiffusionSorption
 from simulations.systems.double_pendulum import DoublePendulum
@@ -48,6 +49,7 @@ __all__ = [
     "Burgers",
     "CahnHilliard",
     "CylinderWake",
+    "CompressibleNavierStokes",
     "DarcyFlow",
     "DiffusionSorption",
     "DoublePendulum",
