@@ -35,6 +35,7 @@ from simulations.systems.poisson import Poisson
 from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
+from simulations.systems.radiative_layer import RadiativeLayer
 from simulations.systems.shallow_water import ShallowWater
 from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.swift_hohenberg import SwiftHohenberg
@@ -76,6 +77,7 @@ __all__ = [
     "RayleighBenard",
     "Robertson",
     "Schrodinger",
+    "RadiativeLayer",
     "ShallowWater",
     "ShearFlow",
     "SwiftHohenberg",
