@@ -6,8 +6,8 @@ from simulations.systems.advection_diffusion import AdvectionDiffusion
 from simulations.systems.allen_cahn import AllenCahn
 from simulations.systems.burgers import Burgers
 from simulations.systems.cahn_hilliard import CahnHilliard
-from simulations.systems.cylinder_wake import CylinderWake
 from simulations.systems.compressible_navier_stokes import CompressibleNavierStokes
+from simulations.systems.cylinder_wake import CylinderWake
 from simulations.systems.darcy_flow import DarcyFlow
 from simulations.systems.diffusion_sorption import DiffusionSorption
 from simulations.systems.double_pendulum import DoublePendulum
@@ -32,10 +32,10 @@ from simulations.systems.natural_convection import NaturalConvection
 from simulations.systems.navier_stokes import NavierStokes
 from simulations.systems.navier_stokes_3d import NavierStokes3D
 from simulations.systems.poisson import Poisson
+from simulations.systems.radiative_layer import RadiativeLayer
 from simulations.systems.rayleigh_benard import RayleighBenard
 from simulations.systems.robertson import Robertson
 from simulations.systems.schrodinger import Schrodinger
-from simulations.systems.radiative_layer import RadiativeLayer
 from simulations.systems.shallow_water import ShallowWater
 from simulations.systems.shear_flow import ShearFlow
 from simulations.systems.swift_hohenberg import SwiftHohenberg
@@ -49,8 +49,8 @@ __all__ = [
     "AllenCahn",
     "Burgers",
     "CahnHilliard",
-    "CylinderWake",
     "CompressibleNavierStokes",
+    "CylinderWake",
     "DarcyFlow",
     "DiffusionSorption",
     "DoublePendulum",
@@ -74,10 +74,10 @@ __all__ = [
     "NavierStokes",
     "NavierStokes3D",
     "Poisson",
+    "RadiativeLayer",
     "RayleighBenard",
     "Robertson",
     "Schrodinger",
-    "RadiativeLayer",
     "ShallowWater",
     "ShearFlow",
     "SwiftHohenberg",
