@@ -79,6 +79,41 @@ class Callback:
             make = numba.cfunc(self.signature, cache=True, error_model="numpy", fastmath=FASTMATH)
             return make(self.function)
 
+    @cached_property
+    def address(self) -> int:
+        """What kernels take as an argument if they call it through a `caller`."""
+        return int(self.compiled.address)
+
+
+def caller(signature: Any) -> Any:
+    """A function for kernels, ``call(address, *arguments)``, of the callbacks of a signature.
+
+    Numba takes 20 µs to unpack a callback that is an argument of a kernel, as long as a short
+    integration, and no time for an address. Arrays are lent: without an owner there are no
+    references to count, which takes longer than the right-hand side of a small equation.
+    """
+
+    @intrinsic
+    def call(context, address, *arguments):
+        if arguments != signature.args:
+            raise numba.TypingError(f"a callback of {signature.args} called with {arguments}")
+
+        def generate(context, builder, call_signature, values):
+            result, *kinds = map(context.get_value_type, (signature.return_type, *signature.args))
+            pointer = llvmlite.ir.FunctionType(result, kinds).as_pointer()
+            arguments = cgutils.unpack_tuple(builder, values[1], len(kinds))
+            for i, kind in enumerate(signature.args):
+                if isinstance(kind, numba.types.Array):
+                    array = context.make_array(kind)(context, builder, arguments[i])
+                    array.meminfo = array.parent = cgutils.voidptr_t(None)
+                    arguments[i] = array._getvalue()
+            builder.call(builder.inttoptr(values[0], pointer), arguments)
+            return context.get_dummy_value()
+
+        return numba.void(address, numba.types.StarArgTuple(arguments)), generate
+
+    return call
+
 
 @contextmanager
 def _own_cache() -> Iterator[None]:

@@ -8,73 +8,41 @@ ones. Steps follow a proportional–integral controller and are as long as the e
 times inside of a step come from the interpolant.
 
 References:
-    Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I (1993), II.4-II.6 and II.10.
+    Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I (1993), II.4 and II.6.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-import scipy.integrate
 
 from simulations.compilation import Callback, kernel
 from simulations.grid import Array
+from simulations.numerics import dormand_prince
+from simulations.numerics.dormand_prince import SLOPE, call
 
 COMPLETED, STEP_UNDERFLOW = 0, 1
 
 #: Looser tolerances than this are met at less cost by the scheme of order 5
-LOOSE = 3e-5
+LOOSE = 1e-5
 
 SAFETY, SHRINK, GROW, INTEGRAL_GAIN = 0.9, 0.2, 6.0, 0.04
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Scheme:
-    """Coefficients of an explicit scheme whose last stage is at the new point.
+    """An explicit scheme whose last stage is at the new point.
 
     Args:
         order: order of the solution.
         stages: stages that a step needs, the one at its beginning not counted.
-        nodes: times of the stages in a step.
-        weights: coefficients by stage; row ``stages`` is the solution, later ones serve the
-            interpolant only.
-        error: estimates of higher and lower order, ``(2, stages + 1)``.
-        interpolant: what the interpolant has beyond the cubic Hermite one, by coefficient.
     """
 
     order: int
     stages: int
-    nodes: Array
-    weights: Array
-    error: Array
-    interpolant: Array
 
 
-def _order_8() -> Scheme:
-    source = scipy.integrate.DOP853
-    weights = np.zeros((16, 16))
-    weights[:12, :12] = source.A
-    weights[12, :12] = source.B
-    weights[13:] = source.A_EXTRA
-    nodes = np.concatenate([source.C, [1.0], source.C_EXTRA])
-    return Scheme(8, 12, nodes, weights, np.stack([source.E5, source.E3]), source.D.copy())
-
-
-def _order_5() -> Scheme:
-    source = scipy.integrate.RK45
-    weights = np.zeros((7, 7))
-    weights[:6, :5] = source.A
-    weights[6, :6] = source.B
-    nodes = np.concatenate([source.C, [1.0]])
-    error = np.stack([source.E, np.zeros(7)])
-    # Of all quartics with these values and slopes at the ends, θ⁴ is what tells one from another
-    return Scheme(5, 6, nodes, weights, error, source.P[None, :, 3].copy())
-
-
-ORDER_8, ORDER_5 = _order_8(), _order_5()
-
-SLOPE = numba.void(numba.float64, numba.float64[::1], numba.float64[::1], numba.float64[::1])
+ORDER_5, ORDER_8 = Scheme(5, 6), Scheme(8, 12)
 
 
 def slope(function: Callable[..., None]) -> Callback:
@@ -110,7 +78,7 @@ def integrate(
     if scheme is None:
         scheme = ORDER_5 if tolerance > LOOSE else ORDER_8
     return _integrate(
-        right_hand_side.compiled,
+        right_hand_side.address,
         start,
         parameters,
         times,
@@ -118,48 +86,8 @@ def integrate(
         floor,
         scheme.order,
         scheme.stages,
-        scheme.nodes,
-        scheme.weights,
-        scheme.error,
-        scheme.interpolant,
         frames,
     )
-
-
-@kernel
-def _stage(y, rates, weights, stage, step, new):
-    """``new = y + step Σ_j weights[stage, j] rates[:, j]``."""
-    for i in range(y.size):
-        total = 0.0
-        for j in range(stage):
-            total += weights[stage, j] * rates[i, j]
-        new[i] = y[i] + step * total
-
-
-@kernel
-def _rate(slope, t, y, parameters, rate, rates, stage):
-    """The right-hand side as column ``stage`` of the rates: what sums over stages run along."""
-    slope(t, y, parameters, rate)
-    for i in range(y.size):
-        rates[i, stage] = rate[i]
-
-
-@kernel
-def _error(y, new, rates, error, stages, step, tolerance, floor):
-    """Estimated error of a step in units of the tolerance, root mean square of the components."""
-    n = y.size
-    higher, lower = 0.0, 0.0
-    for i in range(n):
-        scale = 1.0 / (tolerance * max(floor, abs(y[i]), abs(new[i])))
-        high, low = 0.0, 0.0
-        for j in range(stages + 1):
-            high += error[0, j] * rates[i, j]
-            low += error[1, j] * rates[i, j]
-        higher += (high * scale) ** 2
-        lower += (low * scale) ** 2
-    if higher == 0.0:
-        return 0.0
-    return step * higher / np.sqrt(n * (higher + 0.01 * lower))
 
 
 @kernel
@@ -175,7 +103,7 @@ def _first_step(slope, start_time, y, parameters, rate, order, tolerance, floor,
     guess = 0.01 * max(size, tolerance) / speed if speed > 0.0 else 1e-6
     for i in range(n):
         work[i] = y[i] + guess * rate[i]
-    slope(start_time + guess, work, parameters, work_rate)
+    call(slope, start_time + guess, work, parameters, work_rate)
     bend = 0.0
     for i in range(n):
         bend += ((work_rate[i] - rate[i]) / max(floor, abs(y[i]))) ** 2
@@ -187,29 +115,15 @@ def _first_step(slope, start_time, y, parameters, rate, order, tolerance, floor,
 
 
 @kernel
-def _integrate(
-    slope,
-    start,
-    parameters,
-    times,
-    tolerance,
-    floor,
-    order,
-    stages,
-    nodes,
-    weights,
-    error,
-    interpolant,
-    frames,
-):
+def _integrate(slope, start, parameters, times, tolerance, floor, order, stages, frames):
     n, n_times = start.size, times.size
-    rates = np.empty((n, nodes.size))
-    y, new, rate, work = start.copy(), np.empty(n), np.empty(n), np.empty(n)
-    coefficients = np.empty((3 + interpolant.shape[0], n))
+    k = np.empty((16, n))
+    y, new, work = start.copy(), np.empty(n), np.empty(n)
+    coefficients = np.empty((7 if order == 8 else 4, n))
     frames[0] = start
     t, end = times[0], times[n_times - 1]
-    _rate(slope, t, y, parameters, rate, rates, 0)
-    step = _first_step(slope, t, y, parameters, rate, order, tolerance, floor, new, work)
+    call(slope, t, y, parameters, k[0])
+    step = _first_step(slope, t, y, parameters, k[0], order, tolerance, floor, new, work)
     step = min(step, end - t)
     frame, steps, last_error = 1, 0, 1e-4
     rejected = False
@@ -219,10 +133,12 @@ def _integrate(
             step = end - t
         if not step > 1e-14 * max(abs(t), abs(end)):  # NaN too
             return STEP_UNDERFLOW, t, steps
-        for stage in range(1, stages + 1):
-            _stage(y, rates, weights, stage, step, new)
-            _rate(slope, t + nodes[stage] * step, new, parameters, rate, rates, stage)
-        estimate = _error(y, new, rates, error, stages, step, tolerance, floor)
+        if order == 8:
+            dormand_prince.stages_8(slope, t, y, step, parameters, k, new)
+            estimate = step * dormand_prince.error_8(y, new, k, tolerance, floor)
+        else:
+            dormand_prince.stages_5(slope, t, y, step, parameters, k, new)
+            estimate = step * dormand_prince.error_5(y, new, k, tolerance, floor)
         steps += 1
         if not estimate <= 1.0:
             shrink = SAFETY * estimate ** (-1.0 / order)
@@ -231,11 +147,12 @@ def _integrate(
             continue
         after = end if is_last else t + step
         if times[frame] < after:
-            for stage in range(stages + 1, nodes.size):
-                # A row of the weights serves every stage before, the one at the new point too
-                _stage(y, rates, weights, stage, step, work)
-                _rate(slope, t + nodes[stage] * step, work, parameters, rate, rates, stage)
-            _interpolant(y, new, rates, interpolant, stages, step, coefficients)
+            _hermite(y, new, k[0], k[stages], step, coefficients)
+            if order == 8:
+                dormand_prince.more_stages_8(slope, t, y, step, parameters, k, work)
+                dormand_prince.beyond_hermite_8(k, step, coefficients)
+            else:
+                dormand_prince.beyond_hermite_5(k, step, coefficients)
             while frame < n_times and times[frame] < after:
                 _evaluate(y, coefficients, (times[frame] - t) / step, frames, frame)
                 frame += 1
@@ -245,7 +162,7 @@ def _integrate(
         t = after
         for i in range(n):
             y[i] = new[i]
-            rates[i, 0] = rates[i, stages]
+            k[0, i] = k[stages, i]
         estimate = max(estimate, 1e-10)
         proportional = estimate ** (-(1.0 / order - 0.75 * INTEGRAL_GAIN))
         factor = SAFETY * proportional * last_error**INTEGRAL_GAIN
@@ -256,18 +173,13 @@ def _integrate(
 
 
 @kernel
-def _interpolant(y, new, rates, interpolant, stages, step, coefficients):
-    """Coefficients of `_evaluate`: the cubic Hermite polynomial and what comes on top of it."""
+def _hermite(y, new, rate, new_rate, step, coefficients):
+    """The cubic polynomial with the values and slopes of both ends, as `_evaluate` takes it."""
     for i in range(y.size):
         change = new[i] - y[i]
         coefficients[0, i] = change
-        coefficients[1, i] = step * rates[i, 0] - change
-        coefficients[2, i] = 2 * change - step * (rates[i, 0] + rates[i, stages])
-        for row in range(interpolant.shape[0]):
-            total = 0.0
-            for j in range(rates.shape[1]):
-                total += interpolant[row, j] * rates[i, j]
-            coefficients[3 + row, i] = step * total
+        coefficients[1, i] = step * rate[i] - change
+        coefficients[2, i] = 2 * change - step * (rate[i] + new_rate[i])
 
 
 @kernel
