@@ -17,8 +17,9 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from simulations.compilation import Callback, kernel
+from simulations.compilation import Callback, caller, kernel
 from simulations.grid import Array
+from simulations.numerics.dormand_prince import call
 
 COMPLETED, STEP_UNDERFLOW = 0, 1
 
@@ -41,6 +42,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 8.0
 NEWTON_STEPS, NEWTON_SHARE = 8, 1e-2
 
 JACOBIAN = numba.void(numba.float64, numba.float64[::1], numba.float64[::1], numba.float64[:, ::1])
+call_derivatives = caller(JACOBIAN)
 
 
 def jacobian(function: Callable[..., None]) -> Callback:
@@ -74,8 +76,8 @@ def integrate(
         ``COMPLETED`` or ``STEP_UNDERFLOW``, the time reached, and the number of steps.
     """
     return _integrate(
-        right_hand_side.compiled,
-        derivatives.compiled,
+        right_hand_side.address,
+        derivatives.address,
         start,
         parameters,
         times,
@@ -166,7 +168,7 @@ def _iterate(slope, t, y, parameters, step, nodes, weights, scale, factors, pivo
         for stage in range(3):
             for i in range(n):
                 state[i] = y[i] + z[stage * n + i]
-            slope(t + nodes[stage] * step, state, parameters, rates[stage])
+            call(slope, t + nodes[stage] * step, state, parameters, rates[stage])
         for a in range(3):
             for i in range(n):
                 total = 0.0
@@ -215,8 +217,8 @@ def _integrate(
     work = (np.empty(n), np.empty((3, n)), np.empty(3 * n))
     frames[0] = start
     t, end = times[0], times[n_times - 1]
-    slope(t, y, parameters, rate)
-    derive(t, y, parameters, derivatives)
+    call(slope, t, y, parameters, rate)
+    call_derivatives(derive, t, y, parameters, derivatives)
     for i in range(n):
         scale[i] = tolerance * max(smallest[i], abs(y[i]))
     speed = _norm(rate, scale)
@@ -264,9 +266,9 @@ def _integrate(
             frame += 1
         t, last_step = after, step
         last_z[:] = z
-        slope(t, y, parameters, new_rate)
+        call(slope, t, y, parameters, new_rate)
         rate, new_rate = new_rate, rate
-        derive(t, y, parameters, derivatives)
+        call_derivatives(derive, t, y, parameters, derivatives)
         step *= min(GROW, max(SHRINK, SAFETY * max(size, 1e-10) ** -0.25))
     return COMPLETED, t, steps
 
