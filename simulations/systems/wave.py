@@ -45,7 +45,7 @@ class Wave(Simulation):
     Ends are periodic, a ``wall`` (∂u/∂n = 0), ``fixed`` (u = 0) or ``open``. Except with open ones,
     the energy ∫ (v²/c² + |∇u|²)/2 with v = ∂u/∂t is conserved. What is reported is its discrete
     form, which the scheme conserves to round-off, so that a drift is an error. Beyond open ends the
-    medium goes on unchanged for a layer of cells that absorbs: less than 0.1 % of a wave comes
+    medium goes on unchanged for a layer of cells that absorbs: less than 0.2 % of a wave comes
     back. Initial fields fade out in it, and it counts as part of the energy.
 
     Args:
