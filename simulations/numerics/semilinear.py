@@ -53,7 +53,7 @@ def tabulate(linear, step, modes, table):
     for k in range(modes):
         y = 0.25 * step * linear[k]
         e1 = np.exp(y)
-        phi1, phi2, phi3 = _phi(y, e1)
+        phi1, phi2, phi3, _ = phi(y, e1)
         i1, j1, k1 = step / 4 * phi1, step / 16 * phi2, step / 64 * phi3
         e2 = e1 * e1
         i2 = e1 * i1 + i1
@@ -75,18 +75,20 @@ def tabulate(linear, step, modes, table):
 
 
 @kernel
-def _phi(z, exp_z):
-    """φ₁, φ₂, φ₃ of a number, φ_j(z) = Σ z^m/(m+j)!: by recurrence, near 0 by the series."""
+def phi(z, exp_z):
+    """φ₁ to φ₄ of a number, φ_j(z) = Σ z^m/(m+j)!: by recurrence, near 0 by the series."""
     if abs(z) > 1.0:
         phi1 = (exp_z - 1) / z
         phi2 = (phi1 - 1) / z
-        return phi1, phi2, (phi2 - 0.5) / z
+        phi3 = (phi2 - 0.5) / z
+        return phi1, phi2, phi3, (phi3 - 1.0 / 6.0) / z
     nested = 1 + 0 * z
-    for m in range(18, 3, -1):
-        nested = 1 + nested * z * (1.0 / m)
-    phi3 = nested * (1.0 / 6.0)
-    phi2 = 0.5 + z * phi3  # upwards, which loses no digits
-    return 1 + z * phi2, phi2, phi3
+    for m in range(19, 4, -1):
+        nested = 1 + nested * (z * (1.0 / m))
+    phi4 = nested * (1.0 / 24.0)
+    phi3 = 1.0 / 6.0 + z * phi4  # upwards, which loses no digits
+    phi2 = 0.5 + z * phi3
+    return 1 + z * phi2, phi2, phi3, phi4
 
 
 @kernel
