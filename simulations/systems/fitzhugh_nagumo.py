@@ -151,7 +151,9 @@ class FitzHughNagumo(Simulation):
         frames = np.empty((self.n_times, 2, *self.grid.shape))
         frames[0, 0], frames[0, 1] = inputs["u0"], inputs["v0"]
         spectra = scipy.fft.dctn(frames[0], axes=axes, norm="ortho")
-        march = exponential.march(spectra, linear, nonlinear, self.times, self.tolerance)
+        march = exponential.march(
+            spectra, linear, nonlinear, self.times, self.tolerance, pass_over=True
+        )
         try:
             for frame, reached in enumerate(march, start=1):
                 frames[frame] = scipy.fft.idctn(reached, axes=axes, norm="ortho")
