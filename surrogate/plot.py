@@ -83,6 +83,8 @@ def plot_field(
     if is_line(simulation, name):
         _draw_curves(simulation, ax, values, space, "--" if dashed else "-")
         axis_label = _axis_label(grid.axes[0]) if space else _time_label(simulation)
+        if not space and _is_logarithmic(simulation.times):
+            ax.set_xscale("symlog", linthresh=simulation.times[1])
         ax.set(xlabel=axis_label, ylabel=quantity)
         return ax
     if space == 1:
@@ -221,10 +223,10 @@ def _name_point(ax: Axes, rung: "Contender", text: str, offset: tuple[int, int],
 def portrait_fields(simulation: Simulation) -> tuple[str, str] | None:
     """The two fields that make a phase portrait: the first two of a system without space.
 
-    Particles count as such; what sits on a chain or a lattice does not.
+    Particles count as such; what sits on a lattice does not.
     """
     grid = simulation.grid
-    is_swarm = grid.names == ("particle",)
+    is_swarm = grid.ndim == 1 and grid.axes[0].interpolation == "none"
     names = [name for name, field in simulation.fields.items() if field.spatial or not grid.ndim]
     if simulation.times.size < FEW_TIMES or len(names) < 2 or not (is_swarm or grid.ndim == 0):
         return None
@@ -302,6 +304,13 @@ def _axis_label(axis: Axis) -> str:
 
 def _time_label(simulation: Simulation) -> str:
     return with_unit("time", simulation.time_unit)
+
+
+def _is_logarithmic(times: Array) -> bool:
+    """Whether the stored times after the first are equidistant in their logarithm."""
+    if times.size < FEW_TIMES or times[0] != 0 or times[1] <= 0:
+        return False
+    return bool(np.allclose(np.diff(np.log(times[1:]), 2), 0, atol=1e-6))
 
 
 def _instant(simulation: Simulation, frame: int) -> str:

@@ -204,6 +204,23 @@ class TestFields:
         load = flux[..., None] * np.array([1.0, 1.0])
         np.testing.assert_allclose(plot.magnitude(self.toy, "load", load), 5 * math.sqrt(2))
 
+    def test_orbits_of_particles(self, ax):
+        bodies = simulations.NBody(n=3, n_times=20)
+        assert plot.portrait_fields(bodies) == ("x", "y")
+        assert plot.portrait_fields(simulations.Lorenz96()) is None
+        solution = bodies(seed=0)
+        plot.plot_portrait(bodies, solution, ax)
+        assert len(ax.lines) == 4
+        np.testing.assert_array_equal(ax.lines[1].get_xdata(), solution["x"][:, 1])
+        np.testing.assert_array_equal(ax.lines[3].get_ydata(), solution["y"][-1])
+
+    def test_a_logarithmic_axis_for_logarithmic_times(self, ax):
+        kinetics = simulations.Robertson(n_times=30)
+        plot.plot_field(kinetics, next(iter(kinetics.fields)), np.ones(30), ax)
+        assert ax.get_xscale() == "symlog"
+        other = plot.plot_field(self.toy, "power", np.ones(3), Figure().add_subplot())
+        assert other.get_xscale() == "linear"
+
     def test_colours_are_centred_where_signs_change(self, ax):
         theta = np.full((3, 8, 4), 1.0)
         theta[-1, 0, 0] = -3.0
