@@ -44,31 +44,37 @@ def _moments(values: NDArray[np.floating], order: int) -> Moments:
 
 def merge(parts: Iterable[Moments]) -> Moments:
     """Moments of the union of disjoint parts."""
-    count, mean, centred = 0, np.float64(0.0), np.float64(0.0)
+    total: Moments = {"count": 0, "mean": np.float64(0.0), "centred": np.float64(0.0)}
     for part in parts:
-        added = part["count"]
-        shift = np.asarray(part["mean"]) - mean
-        total = count + added
-        mean = mean + shift * added / total
-        centred = centred + np.asarray(part["centred"]) + shift**2 * count * added / total
-        count = total
-    return {"count": count, "mean": mean, "centred": centred}
+        total = _union(total, part)
+    return total
 
 
-def well_statistics(shards: list[Mapping[str, Mapping[str, Moments]]]) -> dict[str, Any]:
+def _union(first: Moments, second: Moments) -> Moments:
+    count, added = first["count"], second["count"]
+    total = count + added
+    shift = np.asarray(second["mean"]) - first["mean"]
+    centred = first["centred"] + np.asarray(second["centred"]) + shift**2 * count * added / total
+    return {"count": total, "mean": first["mean"] + shift * added / total, "centred": centred}
+
+
+def well_statistics(shards: Iterable[Mapping[str, Mapping[str, Moments]]]) -> dict[str, Any]:
     """The content of The Well's ``stats.yaml`` from the moments of all train shards."""
-    statistics: dict[str, dict[str, Any]] = {}
-    for name in shards[0]:
-        for kind, suffix in (("value", ""), ("delta", "_delta")):
-            if kind not in shards[0][name]:
-                continue
-            merged = merge(shard[name][kind] for shard in shards)
-            mean, variance = np.asarray(merged["mean"]), np.asarray(merged["centred"])
-            variance = variance / merged["count"]
-            for statistic, value in (
-                ("mean", mean),
-                ("std", np.sqrt(variance)),
-                ("rms", np.sqrt(mean**2 + variance)),
-            ):
-                statistics.setdefault(statistic + suffix, {})[name] = value.tolist()
-    return statistics
+    totals: dict[tuple[str, str], Moments] = {}
+    for shard in shards:
+        for name, kinds in shard.items():
+            for kind, part in kinds.items():
+                key = name, kind
+                totals[key] = _union(totals[key], part) if key in totals else merge([part])
+    found: dict[str, dict[str, Any]] = {}
+    for (name, kind), total in totals.items():
+        mean, variance = np.asarray(total["mean"]), np.asarray(total["centred"])
+        variance = variance / total["count"]
+        suffix = "_delta" if kind == "delta" else ""
+        for statistic, value in (
+            ("mean", mean),
+            ("std", np.sqrt(variance)),
+            ("rms", np.sqrt(mean**2 + variance)),
+        ):
+            found.setdefault(statistic + suffix, {})[name] = value.tolist()
+    return found
