@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 import simulations
 from simulations.datasets import SPLITS, Dataset, DatasetError, Trajectories, layout, statistics
 from simulations.datasets.publish import (
+    ABANDONED_SECONDS,
     publish_text,
     published,
     remove_abandoned,
@@ -701,6 +703,7 @@ class TestPublishing:
             temporary.write_text("half")
             assert target.read_text() == "old"
             assert temporary.parent == target.parent
+            remove_abandoned(tmp_path)
             temporary.write_text("new")
         assert target.read_text() == "new"
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -719,7 +722,7 @@ class TestPublishing:
         assert target.read_text() == "old"
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
-    def test_only_what_a_dead_process_of_this_machine_left_is_removed(self, tmp_path):
+    def test_only_what_a_dead_process_of_this_machine_or_a_week_ago_left_is_removed(self, tmp_path):
         host, dead = this_machine(), finished_process()
         gone = [
             f".train-00000.hdf5.{host}.{dead}.tmp",
@@ -738,6 +741,11 @@ class TestPublishing:
         folder.mkdir(parents=True)
         for name in (*gone, *kept):
             (folder / name).touch()
+        old = folder / f".train-00005.hdf5.elsewhere.{dead}.tmp"
+        old.touch()
+        week_ago = time.time() - ABANDONED_SECONDS
+        os.utime(old, (week_ago - 10, week_ago - 10))
+        os.utime(folder / kept[1], (week_ago + 1000, week_ago + 1000))
         remove_abandoned(tmp_path)
         assert {path.name for path in folder.iterdir()} == set(kept)
 

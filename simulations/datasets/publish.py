@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 
 # What a process that cannot be asked has not touched for so long is nobody's any more
 ABANDONED_SECONDS = 7 * 24 * 3600.0
+
+#: What threads of this process are writing.
+_in_work: set[Path] = set()
 
 
 @contextmanager
@@ -27,7 +31,9 @@ def published(path: Path, *, exclusive: bool = False) -> Iterator[Path]:
     Raises:
         FileExistsError: it is exclusive, and another process was faster.
     """
-    temporary = path.with_name(f".{path.name}.{this_machine()}.{os.getpid()}.tmp")
+    owner = f"{get_ident()}.{this_machine()}.{os.getpid()}"
+    temporary = path.absolute().with_name(f".{path.name}.{owner}.tmp")
+    _in_work.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as file:  # Windows syncs only what is open for writing
@@ -37,6 +43,7 @@ def published(path: Path, *, exclusive: bool = False) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        _in_work.remove(temporary)
 
 
 def _linked(temporary: Path, path: Path) -> bool:
@@ -62,9 +69,9 @@ def remove_abandoned(folder: Path) -> None:
     left is deleted when it is a week old.
     """
     now = time.time()
-    for temporary in folder.rglob(".*.tmp"):
+    for temporary in folder.absolute().rglob(".*.tmp"):
         owner, _, process = temporary.name.removesuffix(".tmp").rpartition(".")
-        if not process.isdecimal():
+        if not process.isdecimal() or temporary in _in_work:
             continue
         is_ours = owner.endswith(f".{this_machine()}") and os.name != "nt"  # cannot ask there
         with suppress(FileNotFoundError):  # published meanwhile

@@ -4,7 +4,7 @@ The merge is that of Chan, Golub and LeVeque (1983): means and central second mo
 without the cancellation of sums of squares.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,38 +15,74 @@ from simulations.simulation import Simulation
 
 Moments = dict[str, Any]
 
+BLOCK_VALUES = 2**16
+
 
 def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, dict[str, Moments]]:
     """Count, mean and central second moment of each field and of its change between frames.
 
-    Vectors and tensors have one value for each component.
+    They are those of what is stored: of numbers in float32, summed in float64. Vectors and tensors
+    have one value for each component.
     """
     moments: dict[str, dict[str, Moments]] = {}
     orders = {name: f.order for name, f in simulation.field_inputs.items()}
     orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
-        order = orders[name]
-        moments[name] = {"value": _moments(values, order)}
-        if name in simulation.fields and values.shape[1] > 1:
-            moments[name]["delta"] = _moments(np.diff(values, axis=1), order)
+        stored = values.astype(np.float32, copy=False)
+        if name not in samples.fields:
+            stored = stored[:, None]  # a single frame
+        components = stored.shape[stored.ndim - orders[name] :]
+        parts = (_moments(frames, components) for frames, _ in _blocks(stored))
+        moments[name] = {"value": _as_json(merge(parts))}
+        if stored.shape[1] > 1:
+            parts = (_moments(_changes(more), components) for _, more in _blocks(stored))
+            moments[name]["delta"] = _as_json(merge(parts))
     return moments
 
 
-def _moments(values: NDArray[np.floating], order: int) -> Moments:
-    axes = tuple(range(values.ndim - order))
-    # As stored, in float32, but summed in float64
-    stored = values.astype(np.float32).astype(np.float64)
-    mean = stored.mean(axis=axes)
-    centred = ((stored - mean) ** 2).sum(axis=axes)
-    count = int(np.prod([values.shape[axis] for axis in axes]))
-    return {"count": count, "mean": mean.tolist(), "centred": np.asarray(centred).tolist()}
+Block = NDArray[np.float32]
+
+
+def _blocks(values: Block) -> Iterator[tuple[Block, Block]]:
+    """Cut ``(sample, time, …)`` into pieces for the cache, without and with the next frame."""
+    samples, times = values.shape[:2]
+    frame = max(1, values[0, 0].size)
+    few = max(1, BLOCK_VALUES // (frame * times))
+    some = max(1, BLOCK_VALUES // frame)
+    for i in range(0, samples, few):
+        for t in range(0, times, some):
+            yield values[i : i + few, t : t + some], values[i : i + few, t : t + some + 1]
+
+
+def _changes(frames: Block) -> NDArray[np.float64]:
+    return np.subtract(frames[:, 1:], frames[:, :-1], dtype=np.float64)
+
+
+def _moments(values: NDArray[np.floating], components: tuple[int, ...]) -> Moments:
+    """Of a block, with one row for each component; the block is used up if it is in float64."""
+    table = values.reshape(-1, int(np.prod(components)))
+    rows = np.ascontiguousarray(table.T, dtype=np.float64)
+    mean = rows.mean(axis=1) if rows.size else np.zeros(len(rows))
+    rows -= mean[:, None]
+    centred = np.einsum("ij,ij->i", rows, rows)  # the same bits for any number of threads
+    return {
+        "count": rows.shape[1],
+        "mean": mean.reshape(components),
+        "centred": centred.reshape(components),
+    }
+
+
+def _as_json(moments: Moments) -> Moments:
+    mean, centred = moments["mean"].tolist(), moments["centred"].tolist()
+    return {"count": moments["count"], "mean": mean, "centred": centred}
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
     """Moments of the union of disjoint parts."""
     total: Moments = {"count": 0, "mean": np.float64(0.0), "centred": np.float64(0.0)}
     for part in parts:
-        total = _union(total, part)
+        if part["count"]:
+            total = _union(total, part)
     return total
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from simulations.generation.plan import ShardPlan
 from simulations.generation.produce import produce
+from simulations.generation.quarantine import forget, given_up_before
 from simulations.generation.supervisor import Order, Supervisor, make_shard
 
 # Shards in flight on an executor whose size we do not know: enough for the largest of machines,
@@ -29,7 +30,10 @@ Made = tuple[ShardPlan, int]
 def make_here(order: Order, plans: Iterable[ShardPlan]) -> Iterator[Made]:
     """Make the shards in this process, one after the other."""
     for plan in plans:
-        yield plan, produce(order.draws, order.folder, plan, {}, lambda draw: None)
+        given_up = given_up_before(order.folder, plan)
+        failures = produce(order.draws, order.folder, plan, given_up, lambda draw: None)
+        forget(order.folder, plan)
+        yield plan, failures
 
 
 def make_locally(order: Order, plans: Iterable[ShardPlan], workers: int) -> Iterator[Made]:

@@ -1,27 +1,24 @@
 """Drawing, solving and storing the trajectories of one shard."""
 
+import hashlib
+import io
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from simulations.datasets import layout, statistics
-from simulations.datasets.layout import Trajectories
 from simulations.datasets.publish import publish_text, published
 from simulations.datasets.reader import sample_generator
-from simulations.generation.plan import ShardPlan, checksum
+from simulations.generation.plan import ShardPlan
+from simulations.generation.quarantine import Failure
 from simulations.simulation import Inputs, Simulation, SimulationDiverged, Solution
 
 # A replacement draw of index i has index i + attempt · 2³²: its own, whatever the size of the set
 ATTEMPT_STRIDE = 2**32
 MAX_ATTEMPTS = 10
-
-Failure = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,43 +62,41 @@ def produce(
         OSError: the shard cannot be written.
     """
     simulation = draws.simulation
-    solved: list[tuple[int, Inputs, Solution]] = []
+    samples = layout.empty_trajectories(simulation, len(plan.indices))
     failures: list[Failure] = []
     wall_times = []
-    for index in plan.indices:
+    for position, index in enumerate(plan.indices):
         start = time.perf_counter()
-        solved.append(_solve_one(draws, index, quarantined, failures.append, working_on))
+        draw, inputs, solution = _solve_one(draws, index, quarantined, failures.append, working_on)
         wall_times.append(time.perf_counter() - start)
+        samples.indices[position] = draw
+        for name, stored in (*samples.parameters.items(), *samples.field_inputs.items()):
+            stored[position] = inputs[name]
+        for name, stored in samples.fields.items():
+            stored[position] = solution[name]
     working_on(None)
-    samples = Trajectories(
-        np.array([draw for draw, _, _ in solved], dtype=np.int64),
-        {name: np.array([i[name] for _, i, _ in solved]) for name in simulation.parameters},
-        {
-            name: np.stack([np.asarray(i[name]) for _, i, _ in solved])
-            for name in layout.coefficient_names(simulation)
-        },
-        {name: np.stack([s[name] for _, _, s in solved]) for name in simulation.fields},
-    )
-    data = plan.data_path(folder)
+    # In memory first: the file is then written in one go, and what stops that has a clear name
+    shard = io.BytesIO()
+    layout.write_shard(shard, simulation, samples, draws.seed)
+    content = shard.getbuffer()
+    record = {
+        "planned": list(plan.indices),
+        "indices": samples.indices.tolist(),
+        "parameters": {name: values.tolist() for name, values in samples.parameters.items()},
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": content.nbytes,
+        "wall_time_seconds": wall_times,
+        "failures": failures,
+        "moments": statistics.shard_moments(simulation, samples),
+    }
     try:
-        with published(data) as temporary:
-            layout.write_shard(temporary, simulation, samples, draws.seed)
-            digest = checksum(temporary)
-        record = {
-            "planned": list(plan.indices),
-            "indices": samples.indices.tolist(),
-            "parameters": {name: values.tolist() for name, values in samples.parameters.items()},
-            "sha256": digest,
-            "bytes": data.stat().st_size,
-            "wall_time_seconds": wall_times,
-            "failures": failures,
-            "moments": statistics.shard_moments(simulation, samples),
-        }
+        with published(plan.data_path(folder)) as temporary:
+            temporary.write_bytes(content)
         publish_text(plan.record_path(folder), json.dumps(record) + "\n")
-    except (OSError, RuntimeError) as error:  # h5py says either
+    except OSError as error:
         raise OSError(
-            f"{data}: cannot be written ({error}). What is finished is kept in {folder}: "
-            "run the same command again to continue"
+            f"{plan.data_path(folder)}: cannot be written ({error.strerror}). What is finished is "
+            f"kept in {folder}: run the same command again to continue"
         ) from error
     return len(failures)
 

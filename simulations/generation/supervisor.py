@@ -6,7 +6,6 @@ which says what draw it is at. This is the same in a thread of this process, in 
 in a rank of MPI, and it makes the environment of the solver the same everywhere.
 """
 
-import json
 import os
 import pickle
 import signal
@@ -14,16 +13,15 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import local
 from typing import Any
 
-from simulations.datasets.publish import publish_text
 from simulations.generation.channel import CLOSED, Channel
 from simulations.generation.plan import ShardPlan
-from simulations.generation.produce import Draws, Failure
+from simulations.generation.produce import Draws
+from simulations.generation.quarantine import Failure, forget, given_up_before, remember
 
 # One thread a worker: trajectories are the parallelism, and sums do not depend on thread counts
 ONE_THREAD = dict.fromkeys(
@@ -166,14 +164,14 @@ class Supervisor:
         """
         if plan.is_complete(order.folder, verify=order.verify):  # another job was faster
             return 0
-        quarantined = _given_up_before(order.folder, plan)
+        quarantined = given_up_before(order.folder, plan)
         deaths: Counter[int | None] = Counter()
         in_a_row = 0
         while True:
             worker = self._worker(order)
             try:
                 given_up = worker.produce(order.folder, plan, quarantined, order.timeout)
-                plan.quarantine_path(order.folder).unlink(missing_ok=True)
+                forget(order.folder, plan)
                 return given_up
             except _WorkerLost as error:
                 lost = error
@@ -193,7 +191,7 @@ class Supervisor:
             to_blame = lost.kind == "timeout" or deaths[lost.draw] == DEATHS_OF_A_DRAW
             if lost.draw is not None and to_blame:
                 quarantined[lost.draw] = {"kind": lost.kind, "time": None, "reason": reason}
-                _remember(order.folder, plan, quarantined)
+                remember(order.folder, plan, quarantined)
 
     def stop(self) -> None:
         """Kill the processes; the threads that wait for them raise `CancelledError`."""
@@ -223,29 +221,6 @@ class Supervisor:
         worker.kill()
         self._workers.remove(worker)
         self._here.worker = None
-
-
-def _given_up_before(folder: Path, plan: ShardPlan) -> dict[int, Failure]:
-    """Draws that hung or killed their process in an earlier run: what they did is not repeated.
-
-    They are in the record, if the shard was finished once, and in the quarantine until then.
-    """
-    failures: list[Failure] = []
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        failures += json.loads(plan.record_path(folder).read_text(encoding="utf-8"))["failures"]
-    with suppress(OSError, ValueError):
-        lines = plan.quarantine_path(folder).read_text(encoding="utf-8").splitlines()
-        failures += map(json.loads, lines)
-    return {
-        failure["index"]: {key: failure[key] for key in ("kind", "time", "reason")}
-        for failure in failures
-        if failure.get("kind", "diverged") != "diverged"
-    }
-
-
-def _remember(folder: Path, plan: ShardPlan, quarantined: dict[int, Failure]) -> None:
-    lines = [json.dumps({"index": draw, **failure}) + "\n" for draw, failure in quarantined.items()]
-    publish_text(plan.quarantine_path(folder), "".join(lines))
 
 
 _SUPERVISOR = Supervisor()

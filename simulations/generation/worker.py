@@ -15,7 +15,8 @@ from types import ModuleType
 
 from simulations.generation.channel import CLOSED, Channel
 from simulations.generation.plan import ShardPlan
-from simulations.generation.produce import Draws, Failure, produce
+from simulations.generation.produce import Draws, produce
+from simulations.generation.quarantine import Failure
 
 # Between two data sets, the processes of an executor that lives on do not keep ours alive
 IDLE_SECONDS = 300.0
