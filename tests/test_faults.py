@@ -182,7 +182,9 @@ class TestKilled:
         assert digests(tmp_path / "toy") == digests(undisturbed.path)
         assert failures(tmp_path / "toy") == []
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize(
+        "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+    )
     def test_the_parent(self, number, generate_here, tmp_path):
         folder = tmp_path / "toy"
         process = start("toy = Toy(pause=0.2)", folder)
