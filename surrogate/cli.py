@@ -3,13 +3,16 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import xarray
 
     from simulations import Simulation
@@ -147,6 +150,20 @@ def generate(
     preset: Preset = None,
     seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster, or 'local' for one."),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option("--range", metavar="I/M", help="Be job I of M jobs, counted from 0."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which a trajectory is given up.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make shards again whose checksum is wrong.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -154,9 +171,19 @@ def generate(
     import simulations
 
     simulation = _make(name, settings, preset)
-    dataset = simulations.generate(
-        simulation, n, output, seed=seed, workers=workers, progress=not quiet
-    )
+    with _dask_executor(dask, workers) as executor:
+        dataset = simulations.generate(
+            simulation,
+            n,
+            output,
+            seed=seed,
+            workers=workers,
+            executor=executor,
+            part=_parse_part(part),
+            timeout=timeout,
+            verify=verify,
+            progress=not quiet,
+        )
     if as_json:
         counts = {split: dataset.count(split) for split in simulations.datasets.SPLITS}
         _print_json({"path": str(output), **counts, "solver_seconds": dataset.solver_seconds})
@@ -294,7 +321,8 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, typer.Abort):
             return _complain("aborted", FAILED)
         if isinstance(error, ModuleNotFoundError):
-            return _complain(f"{error}: pip install 'physurrogate[surrogate]'", FAILED)
+            extra = "dask" if error.name in ("dask", "distributed") else "surrogate"
+            return _complain(f"{error}: pip install 'physurrogate[{extra}]'", FAILED)
         if isinstance(error, ValueError):
             return _complain(str(error), MISUSED)
         if isinstance(error, (RuntimeError, OSError, MemoryError)):
@@ -319,6 +347,33 @@ def _make(name: str, settings: Iterable[str], preset: str | None = None) -> "Sim
     if preset is None:
         return simulations.make(name, given)
     return type(simulations.make(name)).preset(preset, **given)
+
+
+@contextmanager
+def _dask_executor(address: str | None, workers: int | None) -> "Iterator[Executor | None]":
+    """The workers of a Dask cluster, which is made here if the address is ``local``."""
+    if address is None:
+        yield None
+        return
+    from distributed import Client, KilledWorker
+
+    where: dict[str, Any] = {"address": address}
+    if address == "local":
+        where = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    with Client(**where) as client:
+        try:
+            yield client.get_executor()
+        except KilledWorker as error:
+            raise RuntimeError(f"{error} The same command continues") from None
+
+
+def _parse_part(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 0, 1
+    job, slash, jobs = text.partition("/")
+    if not (slash and job.isdecimal() and jobs.isdecimal() and int(job) < int(jobs)):
+        raise typer.BadParameter(f"--range={text}: must be I/M with integers 0 <= I < M")
+    return int(job), int(jobs)
 
 
 def _pairs(assignments: Iterable[str]) -> Iterable[tuple[str, str]]:

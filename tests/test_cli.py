@@ -163,6 +163,21 @@ def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
         (("simulate", "Burgers", "-p", "u0=missing.npy"), 1, "missing.npy"),
         (("generate", "Burgers", "-n", "0", "-o", "x"), 2, "n=0"),
         (("generate", "Burgers", "-o", "x"), 2, "Missing option '-n'"),
+        (
+            ("generate", "Burgers", "-n", "3", "-o", "x", "--range", "3/3"),
+            2,
+            "--range=3/3: must be",
+        ),
+        (
+            ("generate", "Burgers", "-n", "3", "-o", "x", "--range", "1"),
+            2,
+            "I/M with integers 0 <=",
+        ),
+        (
+            ("generate", "Burgers", "-n", "3", "-o", "x", "--timeout", "0"),
+            2,
+            "timeout=0.0: must be",
+        ),
         (("train", "nowhere", "-o", "{tmp}/m"), 2, "nowhere: not a dataset"),
         (("predict", "nowhere"), 2, "nowhere: not a saved surrogate"),
         (("compare", "nowhere"), 2, "nowhere: not a saved surrogate"),
@@ -176,6 +191,34 @@ def test_an_error_is_one_line_on_stderr(run, tmp_path, arguments, code, message)
     assert message in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+def test_jobs_of_an_array_make_a_dataset_together(run, tmp_path):
+    command = (
+        "generate",
+        "Heat",
+        "-n",
+        3,
+        "-o",
+        tmp_path,
+        "--set",
+        "n=16",
+        "--workers=1",
+        "--quiet",
+    )
+    assert run(*command, "--range", "0/2")[0] == 0
+    assert not (tmp_path / "stats.yaml").exists()
+    code, out, err = run(*command, "--range", "1/2", "--timeout", 60)
+    assert (code, err) == (0, "")
+    assert out.endswith(": Heat, train 3, valid 0, test 0)\n")
+    assert (tmp_path / "stats.yaml").exists()
+
+
+def test_dask_that_is_not_installed(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code, _, err = run("generate", "Heat", "-n", 3, "-o", tmp_path, "--dask", "local")
+    assert code == 1
+    assert err.endswith("pip install 'physurrogate[dask]'\n")
 
 
 def test_an_unknown_network_is_refused(run, dataset, tmp_path):

@@ -3,12 +3,11 @@
 import hashlib
 import importlib
 import json
-import multiprocessing
 import os
 import shutil
-import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,16 @@ from hypothesis import strategies as st
 
 import simulations
 from simulations.datasets import SPLITS, Dataset, DatasetError, Trajectories, layout, statistics
-from simulations.datasets.publish import publish_text, published, remove_abandoned
+from simulations.datasets.publish import (
+    ABANDONED_SECONDS,
+    publish_text,
+    published,
+    remove_abandoned,
+    this_machine,
+)
 from simulations.datasets.reader import sample_generator
+from simulations.generation import execution
+from simulations.generation.plan import plan_shards
 from simulations.inputs import Distribution
 from simulations.simulation import Field, InvalidInput, SimulationDiverged
 from tests.toy import Toy
@@ -162,8 +169,7 @@ class TestExtending:
     def test_no_index_ever_moves(self, ns, weights, size):
         splits = [weight / sum(weights) for weight in weights]
         small, large = (
-            list(generation._plan({"splits": splits, "n": n, "samples_per_shard": size}))
-            for n in ns
+            list(plan_shards({"splits": splits, "n": n, "samples_per_shard": size})) for n in ns
         )
         for n, plans in zip(ns, (small, large), strict=True):
             indices = [index for plan in plans for index in plan.indices]
@@ -223,15 +229,16 @@ class TestFailures:
         recorded = failures(made)
         assert recorded
         for failure in recorded:
-            assert set(failure) == {"index", "time", "reason", "inputs"}
+            assert set(failure) == {"index", "kind", "time", "reason", "inputs"}
+            assert failure["kind"] == "diverged"
             assert failure["reason"] == "the heat runs away"
             assert failure["time"] == TOY.t_end / 2
             drawn = made.inputs(failure["index"])
-            assert set(failure["inputs"]) == set(drawn)
+            assert set(failure["inputs"]) == set(TOY.parameters), "fields follow from the index"
             for name, value in failure["inputs"].items():
-                assert np.array_equal(value, drawn[name])
+                assert value == drawn[name]
             with pytest.raises(SimulationDiverged):
-                TOY(**failure["inputs"])
+                TOY(**drawn)
 
     def test_a_replacement_has_an_index_of_its_own(self, made):
         failed = {failure["index"] for failure in failures(made)}
@@ -262,16 +269,18 @@ class TestFailures:
         assert not list(tmp_path.rglob("*.tmp"))
 
     def test_a_worker_that_dies_is_reported(self, tmp_path):
-        with pytest.raises(RuntimeError, match=r"a worker process died .* run the same command"):
+        with pytest.raises(
+            RuntimeError, match=r"4 worker processes in a row died \(exit code 1\).*run the same"
+        ):
             simulations.generate(Deadly(), 3, tmp_path, workers=1, progress=False)
 
 
 @dataclass(frozen=True)
 class Deadly(Toy):
-    """Ends the process that solves it, unless that is the one of the tests."""
+    """Ends the process that solves it, but not while it warms up."""
 
     def solve(self, inputs):
-        if multiprocessing.parent_process() is not None and self.n == 12:
+        if self.n == 12:
             os._exit(1)
         return super().solve(inputs)
 
@@ -597,28 +606,17 @@ class TestProcesses:
 
     def test_what_refers_to_the_main_module(self, monkeypatch):
         main = sys.modules["__main__"]
-        assert not generation._refers_to_main(Toy())
+        assert execution.main_module_of(Toy()) is None
         monkeypatch.setattr(Flat, "__module__", "__main__")
         monkeypatch.setattr(main, "Flat", Flat, raising=False)
-        assert generation._refers_to_main(Toy(initial=Flat()))
         monkeypatch.setattr(main, "__file__", __file__, raising=False)
-        assert not generation._is_out_of_reach(Toy(initial=Flat()))
+        monkeypatch.setattr(main, "__spec__", None)
+        assert execution.main_module_of(Toy(initial=Flat())) == __file__
+        assert not execution.is_out_of_reach(Toy(initial=Flat()))
         for elsewhere in ("<stdin>", None):
             monkeypatch.setattr(main, "__file__", elsewhere)
-            assert generation._is_out_of_reach(Toy(initial=Flat()))
-            assert not generation._is_out_of_reach(Toy())
-
-    def test_workers_have_one_thread_and_the_caller_keeps_its_own(self, monkeypatch):
-        monkeypatch.setenv("OMP_NUM_THREADS", "7")
-        monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-        main = sys.modules["__main__"]
-        before = dict(vars(main))
-        with generation._worker_environment(hide_main=True):
-            assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
-            assert "__file__" not in vars(main)
-        assert os.environ["OMP_NUM_THREADS"] == "7"
-        assert "MKL_NUM_THREADS" not in os.environ
-        assert dict(vars(main)) == before
+            assert execution.is_out_of_reach(Toy(initial=Flat()))
+            assert not execution.is_out_of_reach(Toy())
 
     def test_a_script_without_the_main_guard(self, tmp_path):
         script = """
@@ -705,6 +703,7 @@ class TestPublishing:
             temporary.write_text("half")
             assert target.read_text() == "old"
             assert temporary.parent == target.parent
+            remove_abandoned(tmp_path)
             temporary.write_text("new")
         assert target.read_text() == "new"
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -723,8 +722,8 @@ class TestPublishing:
         assert target.read_text() == "old"
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
-    def test_only_what_a_dead_process_of_this_machine_left_is_removed(self, tmp_path):
-        host, dead = socket.gethostname(), finished_process()
+    def test_only_what_a_dead_process_of_this_machine_or_a_week_ago_left_is_removed(self, tmp_path):
+        host, dead = this_machine(), finished_process()
         gone = [
             f".train-00000.hdf5.{host}.{dead}.tmp",
             f".stats.yaml.{host}.{dead}.tmp",
@@ -742,13 +741,18 @@ class TestPublishing:
         folder.mkdir(parents=True)
         for name in (*gone, *kept):
             (folder / name).touch()
+        old = folder / f".train-00005.hdf5.elsewhere.{dead}.tmp"
+        old.touch()
+        week_ago = time.time() - ABANDONED_SECONDS
+        os.utime(old, (week_ago - 10, week_ago - 10))
+        os.utime(folder / kept[1], (week_ago + 1000, week_ago + 1000))
         remove_abandoned(tmp_path)
         assert {path.name for path in folder.iterdir()} == set(kept)
 
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
     def test_a_killed_process_that_nobody_has_waited_for_is_dead(self, tmp_path):
         process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        temporary = tmp_path / f".a.{socket.gethostname()}.{process.pid}.tmp"
+        temporary = tmp_path / f".a.{this_machine()}.{process.pid}.tmp"
         temporary.touch()
         remove_abandoned(tmp_path)
         assert temporary.exists()
@@ -763,7 +767,7 @@ class TestPublishing:
         self, generate_here, tmp_path, with_folders
     ):
         """Only what a kill while ``dataset.json`` was written can have left is tolerated."""
-        (tmp_path / f".dataset.json.{socket.gethostname()}.999999.tmp").write_text("{")
+        (tmp_path / f".dataset.json.{this_machine()}.999999.tmp").write_text("{")
         if with_folders:
             (tmp_path / "data").mkdir()
             with pytest.raises(DatasetError, match="not empty and not a dataset"):
@@ -774,7 +778,7 @@ class TestPublishing:
 
     def test_the_description_comes_first(self, monkeypatch, tmp_path):
         """Otherwise a kill right after the start would leave a folder nobody accepts."""
-        monkeypatch.setattr(generation, "publish_text", lambda path, text: 1 / 0)
+        monkeypatch.setattr(generation, "publish_text", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             simulations.generate(Toy(), 2, tmp_path / "d")
         assert list((tmp_path / "d").iterdir()) == []

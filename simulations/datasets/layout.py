@@ -20,7 +20,7 @@ References:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -84,9 +84,29 @@ def coefficient_names(simulation: Simulation) -> list[str]:
     return [name for name, f in simulation.field_inputs.items() if f.initial_of is None]
 
 
-def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+def empty_trajectories(simulation: Simulation, n: int) -> Trajectories:
+    """Room for ``n`` trajectories: fields in float32, as they are stored."""
+    grid, frames = simulation.grid, simulation.times.size
+    inputs = simulation.field_inputs
+    return Trajectories(
+        np.empty(n, dtype=np.int64),
+        {name: np.empty(n) for name in simulation.parameters},
+        {
+            name: np.empty((n, *inputs[name].shape(grid)), dtype=np.float32)
+            for name in coefficient_names(simulation)
+        },
+        {
+            name: np.empty((n, frames, *field.shape(grid)), dtype=np.float32)
+            for name, field in simulation.fields.items()
+        },
+    )
+
+
+def write_shard(
+    target: Path | BinaryIO, simulation: Simulation, samples: Trajectories, seed: int
+) -> None:
     """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
-    with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file:
+    with h5py.File(target, "w", libver=LIBRARY_VERSIONS) as file:
         _write_root(file, simulation, samples, seed)
         _write_variables(file, simulation, samples)
         _link_well_groups(file, simulation)

@@ -129,7 +129,11 @@ class Dataset:
             )
         if not shards and not recorded:
             raise DatasetError(f"{self.path}: the {split} split has no trajectories")
-        if len(shards) != recorded:
+        if len(shards) > recorded:
+            names = {path.stem for path in (self.path / "records").glob(f"{split}*.json")}
+            foreign = next(shard for shard in shards if shard.stem not in names)
+            raise DatasetError(f"{foreign}: is not a shard of this dataset; take it out")
+        if len(shards) < recorded:
             raise DatasetError(
                 f"{self.path}: {len(shards)} of {recorded} {split} shards are there; "
                 "run generate again to complete them"

@@ -4,7 +4,7 @@ The merge is that of Chan, Golub and LeVeque (1983): means and central second mo
 without the cancellation of sums of squares.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,60 +15,102 @@ from simulations.simulation import Simulation
 
 Moments = dict[str, Any]
 
+BLOCK_VALUES = 2**16
+
 
 def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, dict[str, Moments]]:
     """Count, mean and central second moment of each field and of its change between frames.
 
-    Vectors and tensors have one value for each component.
+    They are those of what is stored: of numbers in float32, summed in float64. Vectors and tensors
+    have one value for each component.
     """
     moments: dict[str, dict[str, Moments]] = {}
     orders = {name: f.order for name, f in simulation.field_inputs.items()}
     orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
-        order = orders[name]
-        moments[name] = {"value": _moments(values, order)}
-        if name in simulation.fields and values.shape[1] > 1:
-            moments[name]["delta"] = _moments(np.diff(values, axis=1), order)
+        stored = values.astype(np.float32, copy=False)
+        if name not in samples.fields:
+            stored = stored[:, None]  # a single frame
+        components = stored.shape[stored.ndim - orders[name] :]
+        parts = (_moments(frames, components) for frames, _ in _blocks(stored))
+        moments[name] = {"value": _as_json(merge(parts))}
+        if stored.shape[1] > 1:
+            parts = (_moments(_changes(more), components) for _, more in _blocks(stored))
+            moments[name]["delta"] = _as_json(merge(parts))
     return moments
 
 
-def _moments(values: NDArray[np.floating], order: int) -> Moments:
-    axes = tuple(range(values.ndim - order))
-    # As stored, in float32, but summed in float64
-    stored = values.astype(np.float32).astype(np.float64)
-    mean = stored.mean(axis=axes)
-    centred = ((stored - mean) ** 2).sum(axis=axes)
-    count = int(np.prod([values.shape[axis] for axis in axes]))
-    return {"count": count, "mean": mean.tolist(), "centred": np.asarray(centred).tolist()}
+Block = NDArray[np.float32]
+
+
+def _blocks(values: Block) -> Iterator[tuple[Block, Block]]:
+    """Cut ``(sample, time, …)`` into pieces for the cache, without and with the next frame."""
+    samples, times = values.shape[:2]
+    frame = max(1, values[0, 0].size)
+    few = max(1, BLOCK_VALUES // (frame * times))
+    some = max(1, BLOCK_VALUES // frame)
+    for i in range(0, samples, few):
+        for t in range(0, times, some):
+            yield values[i : i + few, t : t + some], values[i : i + few, t : t + some + 1]
+
+
+def _changes(frames: Block) -> NDArray[np.float64]:
+    return np.subtract(frames[:, 1:], frames[:, :-1], dtype=np.float64)
+
+
+def _moments(values: NDArray[np.floating], components: tuple[int, ...]) -> Moments:
+    """Of a block, with one row for each component; the block is used up if it is in float64."""
+    table = values.reshape(-1, int(np.prod(components)))
+    rows = np.ascontiguousarray(table.T, dtype=np.float64)
+    mean = rows.mean(axis=1) if rows.size else np.zeros(len(rows))
+    rows -= mean[:, None]
+    centred = np.einsum("ij,ij->i", rows, rows)  # the same bits for any number of threads
+    return {
+        "count": rows.shape[1],
+        "mean": mean.reshape(components),
+        "centred": centred.reshape(components),
+    }
+
+
+def _as_json(moments: Moments) -> Moments:
+    mean, centred = moments["mean"].tolist(), moments["centred"].tolist()
+    return {"count": moments["count"], "mean": mean, "centred": centred}
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
     """Moments of the union of disjoint parts."""
-    count, mean, centred = 0, np.float64(0.0), np.float64(0.0)
+    total: Moments = {"count": 0, "mean": np.float64(0.0), "centred": np.float64(0.0)}
     for part in parts:
-        added = part["count"]
-        shift = np.asarray(part["mean"]) - mean
-        total = count + added
-        mean = mean + shift * added / total
-        centred = centred + np.asarray(part["centred"]) + shift**2 * count * added / total
-        count = total
-    return {"count": count, "mean": mean, "centred": centred}
+        if part["count"]:
+            total = _union(total, part)
+    return total
 
 
-def well_statistics(shards: list[Mapping[str, Mapping[str, Moments]]]) -> dict[str, Any]:
+def _union(first: Moments, second: Moments) -> Moments:
+    count, added = first["count"], second["count"]
+    total = count + added
+    shift = np.asarray(second["mean"]) - first["mean"]
+    centred = first["centred"] + np.asarray(second["centred"]) + shift**2 * count * added / total
+    return {"count": total, "mean": first["mean"] + shift * added / total, "centred": centred}
+
+
+def well_statistics(shards: Iterable[Mapping[str, Mapping[str, Moments]]]) -> dict[str, Any]:
     """The content of The Well's ``stats.yaml`` from the moments of all train shards."""
-    statistics: dict[str, dict[str, Any]] = {}
-    for name in shards[0]:
-        for kind, suffix in (("value", ""), ("delta", "_delta")):
-            if kind not in shards[0][name]:
-                continue
-            merged = merge(shard[name][kind] for shard in shards)
-            mean, variance = np.asarray(merged["mean"]), np.asarray(merged["centred"])
-            variance = variance / merged["count"]
-            for statistic, value in (
-                ("mean", mean),
-                ("std", np.sqrt(variance)),
-                ("rms", np.sqrt(mean**2 + variance)),
-            ):
-                statistics.setdefault(statistic + suffix, {})[name] = value.tolist()
-    return statistics
+    totals: dict[tuple[str, str], Moments] = {}
+    for shard in shards:
+        for name, kinds in shard.items():
+            for kind, part in kinds.items():
+                key = name, kind
+                totals[key] = _union(totals[key], part) if key in totals else merge([part])
+    found: dict[str, dict[str, Any]] = {}
+    for (name, kind), total in totals.items():
+        mean, variance = np.asarray(total["mean"]), np.asarray(total["centred"])
+        variance = variance / total["count"]
+        suffix = "_delta" if kind == "delta" else ""
+        for statistic, value in (
+            ("mean", mean),
+            ("std", np.sqrt(variance)),
+            ("rms", np.sqrt(mean**2 + variance)),
+        ):
+            found.setdefault(statistic + suffix, {})[name] = value.tolist()
+    return found
