@@ -26,6 +26,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 from simulations.simulation import Simulation, package_version
 
 SPLITS = ("train", "valid", "test")
@@ -92,15 +93,54 @@ def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed:
         _link_well_groups(file, simulation)
 
 
-def read_shard(path: Path, simulation: Simulation) -> Trajectories:
-    """Everything in one shard."""
-    with h5py.File(path, "r") as file:
+def read_shard(
+    path: Path,
+    simulation: Simulation,
+    samples: slice = slice(None),
+    times: slice = slice(None),
+) -> Trajectories:
+    """What is in one shard, or a part of it, read alone.
+
+    Args:
+        path: the file.
+        simulation: what the shard holds trajectories of.
+        samples: which of them.
+        times: which stored times of each.
+
+    Raises:
+        UnsafeFile: the file contains what no shard does; see `untrusted`.
+        DatasetError: it is not HDF5, or holds no trajectories of this simulation.
+    """
+    grid, n_times = simulation.grid, simulation.times.size
+    with open_untrusted(path) as file:
+        parameters = {name: _stored(file, name) for name in simulation.parameters}
+        coefficients = {
+            name: _stored(file, name, *simulation.field_inputs[name].shape(grid))
+            for name in coefficient_names(simulation)
+        }
+        fields = {
+            name: _stored(file, name, n_times, *field.shape(grid))
+            for name, field in simulation.fields.items()
+        }
         return Trajectories(
-            file["sample"][:],
-            {name: file[name][:] for name in simulation.parameters},
-            {name: file[name][:] for name in coefficient_names(simulation)},
-            {name: file[name][:] for name in simulation.fields},
+            _stored(file, "sample")[samples],
+            {name: variable[samples] for name, variable in parameters.items()},
+            {name: variable[samples] for name, variable in coefficients.items()},
+            {name: variable[samples, times] for name, variable in fields.items()},
         )
+
+
+def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:
+    """A variable in a shard, with one entry of this shape for each sample."""
+    variable, samples = file.get(name), file.get("sample")
+    if not isinstance(variable, h5py.Dataset) or not isinstance(samples, h5py.Dataset):
+        raise DatasetError(f"{file.filename}: lacks {name}")
+    expected = (samples.size, *shape)
+    if variable.shape != expected:
+        raise DatasetError(f"{file.filename}: {name} has shape {variable.shape}, not {expected}")
+    if variable.dtype.kind not in "iuf":
+        raise DatasetError(f"{file.filename}: {name} holds no numbers but {variable.dtype}")
+    return variable
 
 
 def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, seed: int) -> None:

@@ -11,13 +11,10 @@ import xarray
 
 from simulations.datasets import layout
 from simulations.datasets.layout import Trajectories
+from simulations.datasets.untrusted import DatasetError, UnsafeFile, open_untrusted
 from simulations.simulation import Inputs, Simulation
 
 MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
-
-
-class DatasetError(ValueError):
-    """A folder or file is not the dataset it should be; the message says what is wrong."""
 
 
 class Dataset:
@@ -137,13 +134,16 @@ class Dataset:
         for shard in shards:
             try:
                 yield read(shard)
-            except (OSError, KeyError) as error:
+            except UnsafeFile:
+                raise
+            except (OSError, KeyError, DatasetError) as error:
                 raise DatasetError(
                     f"{shard}: not readable as a shard ({error}); run generate again to repair it"
                 ) from None
 
 
 def _open_and_load(path: Path) -> xarray.Dataset:
+    open_untrusted(path).close()
     with xarray.open_dataset(path, engine="h5netcdf") as shard:
         return shard.load()
 
