@@ -17,6 +17,7 @@ References:
     Ohana et al., The Well, NeurIPS 2024, and its format checker.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,19 @@ def coefficient_names(simulation: Simulation) -> list[str]:
     return [name for name, f in simulation.field_inputs.items() if f.initial_of is None]
 
 
+def trajectory_bytes(simulation: Simulation) -> int:
+    """What one trajectory takes in memory, in float32."""
+    shapes = [
+        (simulation.times.size, *field.shape(simulation.grid))
+        for field in simulation.fields.values()
+    ]
+    shapes += [
+        simulation.field_inputs[name].shape(simulation.grid)
+        for name in coefficient_names(simulation)
+    ]
+    return 4 * sum(math.prod(shape) for shape in shapes)
+
+
 def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed: int) -> None:
     """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
     with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file:
@@ -128,6 +142,22 @@ def read_shard(
             {name: variable[samples] for name, variable in coefficients.items()},
             {name: variable[samples, times] for name, variable in fields.items()},
         )
+
+
+def read_variable(
+    path: Path, simulation: Simulation, name: str, key: tuple[slice, ...]
+) -> NDArray[Any]:
+    """A block of one field or field input of a shard.
+
+    Raises:
+        DatasetError: as `read_shard`.
+    """
+    if name in simulation.fields:
+        shape = (simulation.times.size, *simulation.fields[name].shape(simulation.grid))
+    else:
+        shape = simulation.field_inputs[name].shape(simulation.grid)
+    with open_untrusted(path) as file:
+        return _stored(file, name, *shape)[key]
 
 
 def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:

@@ -3,8 +3,8 @@
 An HDF5 file can do more than hold numbers: links and raw storage may lie in any other file of the
 machine, a kilobyte may declare terabytes, a filter may load a plugin, and groups may contain
 themselves. `open_untrusted` walks the whole file before anything is read and lets pass what numbers
-on grids need, and nothing else. Names and types are looked at, data are not, so that it takes about
-a millisecond; a file that has passed and has not changed is not walked again.
+on grids need, and nothing else. Names and types are looked at, data are not, so that it takes
+milliseconds; a file that has passed and has not changed is not walked again.
 
 What passes: groups and datasets under hard links; integers, floats, booleans and text of fixed
 length, contiguous or in chunks, with the filters of `FILTERS`; attributes that also may be text of
