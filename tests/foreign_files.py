@@ -39,8 +39,13 @@ def flags(target, sample, time, *space):
         target.attrs["dim_varying"] = [bool(along) for along in space]
 
 
-def write_well_file(path, n, nu, seed, *, times=TIMES, name="made_up", bc=("PERIODIC", "WALL")):
-    """One file of The Well with a bit of everything; returns each variable in full."""
+def write_well_file(
+    path, n, nu, seed, *, times=TIMES, name="made_up", bc=("PERIODIC", "WALL"), single=False
+):
+    """One file of The Well with a bit of everything; returns each variable in full.
+
+    ``single``: what is constant along an axis of the grid has it, with a single entry.
+    """
     rng = np.random.default_rng(seed)
     n_times = times.shape[-1]
     full = {}
@@ -86,8 +91,11 @@ def write_well_file(path, n, nu, seed, *, times=TIMES, name="made_up", bc=("PERI
                 sizes = np.array([n, n_times, X, Y])
                 along = np.array(varies)
                 values = smooth(rng, (*sizes[along], *(2,) * order))
-                flags(group.create_dataset(key, data=values), *varies)
                 expanded = values.reshape(*np.where(along, sizes, 1), *(2,) * order)
+                if single:
+                    kept = [*np.where(along, sizes, 1)[2:], *(2,) * order]
+                    values = values.reshape(*sizes[:2][along[:2]], *kept)
+                flags(group.create_dataset(key, data=values), *varies)
                 expanded = np.broadcast_to(expanded, (*sizes, *(2,) * order))
                 full[key] = expanded[:, 0] if key in CONSTANT else expanded
         full["gravity"] = full["gravity"][:, :, 0, 0]

@@ -91,6 +91,13 @@ class TestTheWell:
             assert values.dtype == np.float32
             np.testing.assert_array_equal(values, full[split][name], err_msg=name)
 
+    def test_axes_with_a_single_entry(self, tmp_path):
+        """As the loader of The Well needs what is constant along an axis of the grid."""
+        full = foreign_files.write_well(tmp_path, single=True)
+        data = open_dataset(tmp_path).load("train")
+        for name, values in {**data.field_inputs, **data.fields}.items():
+            np.testing.assert_array_equal(values, full["train"][name], err_msg=name)
+
     def test_a_part_of_a_part(self, well):
         root, full = well
         dataset = open_dataset(root)

@@ -29,9 +29,9 @@ class Variable:
         location: name of the dataset in the file; in a file with a group for each sample, in the
             group.
         axes: what its axes are, in the order of the file: ``"sample"``, ``"time"``, the names of
-            the grid's axes, ``"component"``, ``"component2"``, ``"channel"``. What is missing is
-            constant.
-        channel: which entry along ``"channel"``.
+            the grid's axes, ``"component"``, ``"component2"``, or ``"channel"``, along which one
+            entry is taken. What is missing is constant.
+        channel: which entry that is.
     """
 
     location: str
@@ -160,14 +160,16 @@ class OpenPart:
 
     def _check(self, name: str, variable: Variable) -> None:
         dataset = self._dataset(variable)
-        sizes = dict(zip(variable.axes, dataset.shape, strict=False))
         time_stride, space_stride = self._part.stride
         expected = {
             **{a.name: a.points.size for a in self._grid.axes},
             "component": self._grid.ndim,
             "component2": self._grid.ndim,
         }
-        for axis, size in sizes.items():
+        fits = dataset.ndim == len(variable.axes) and dataset.dtype.kind in "biuf"
+        for axis, size in zip(variable.axes, dataset.shape, strict=False):
+            if not fits:
+                break
             if axis in expected:
                 available = -(-size // space_stride) if axis in self._grid.names else size
                 fits = available == expected[axis]
@@ -177,15 +179,11 @@ class OpenPart:
                 fits = size >= self._part.stop
             else:
                 fits = size > variable.channel
-            if not fits:
-                break
-        else:
-            if len(sizes) == dataset.ndim and dataset.dtype.kind in "biuf":
-                return
-        raise DatasetError(
-            f"{self._part}: {variable.location} has shape {dataset.shape} and type "
-            f"{dataset.dtype}, which are not those of {name} along {list(variable.axes)}"
-        )
+        if not fits:
+            raise DatasetError(
+                f"{self._part}: {variable.location} has shape {dataset.shape} and type "
+                f"{dataset.dtype}, which are not those of {name} along {list(variable.axes)}"
+            )
 
     def _select(
         self, variable: Variable, sample: int | None, chosen: range | None, frames: range

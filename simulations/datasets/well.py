@@ -164,7 +164,7 @@ def _describe(path: Path, file: h5py.File) -> _File:
         scalar = file["scalars"][name]
         by_sample, by_time = _flags(scalar)
         stored = [axis for axis, has in (("sample", by_sample), ("time", by_time)) if has]
-        _check_axes(path, scalar, stored, 0)
+        _check_axes(path, scalar, stored)
         if by_time:
             described.roles[name] = (0, False, True)
             described.variables[name] = Variable(f"scalars/{name}", tuple(stored))
@@ -184,15 +184,20 @@ def _describe(path: Path, file: h5py.File) -> _File:
             along = [bool(flag) for flag in group[name].attrs["dim_varying"]]
             space = [axis for axis, varies in zip(names, along, strict=True) if varies]
             stored = [axis for axis, has in (("sample", by_sample), ("time", by_time)) if has]
-            stored += [*space, *("component", "component2")[:order]]
-            _check_axes(path, group[name], stored, order)
+            if len(stored) + len(names) + order == group[name].ndim > len(stored + space) + order:
+                # Axes along which it is constant are there, with a single entry
+                stored += [axis if axis in space else "channel" for axis in names]
+            else:
+                stored += space
+            stored += ("component", "component2")[:order]
+            _check_axes(path, group[name], stored)
             # What is the same everywhere is still a field of the grid if it never changes
             described.roles[name] = (order, bool(space) or not by_time, by_time)
             described.variables[name] = Variable(f"t{order}_fields/{name}", tuple(stored))
     return described
 
 
-def _check_axes(path: Path, dataset: h5py.Dataset, axes: list[str], order: int) -> None:
+def _check_axes(path: Path, dataset: h5py.Dataset, axes: list[str]) -> None:
     if dataset.ndim != len(axes):
         raise DatasetError(
             f"{path}: {dataset.name} has shape {dataset.shape}; its flags say that its axes are "
