@@ -17,6 +17,7 @@ from simulations.datasets import (
     Recorded,
     UnsafeFile,
     foreign,
+    layout,
     open_dataset,
     statistics,
 )
@@ -112,6 +113,26 @@ class TestTheWell:
         assert len(nothing) == 0
         assert nothing.fields["stress"].shape == (0, 2, X, Y, 2, 2)
         assert nothing.field_inputs["depth"].shape == (0, X, Y)
+
+    def test_large_files_are_read_in_pieces(self, well, monkeypatch):
+        root, full = well
+        whole = open_dataset(root)
+        monkeypatch.setattr(foreign, "PART_BYTES", 2 * layout.trajectory_bytes(whole.simulation))
+        dataset = open_dataset(root)
+        assert [len(part) for part in dataset.parts("train")] == [2, 1, 2, 2]
+        assert dataset.shards("train") == whole.shards("train")
+        data = dataset.load("train")
+        assert data.indices.tolist() == list(range(7))
+        for name in ("velocity", "energy"):
+            np.testing.assert_array_equal(data.fields[name], full["train"][name])
+        np.testing.assert_array_equal(data.parameters["alpha"], full["train"]["alpha"])
+        np.testing.assert_array_equal(data.field_inputs["depth"], full["train"]["depth"])
+        np.testing.assert_array_equal(dataset.inputs(6)["depth"], full["train"]["depth"][6])
+        for kind in ("value", "delta"):
+            for mine, other in zip(
+                moments_of(dataset, "stress", kind), moments_of(whole, "stress", kind), strict=True
+            ):
+                np.testing.assert_allclose(mine, other, rtol=1e-6)
 
     def test_an_open_part(self, well):
         root, full = well

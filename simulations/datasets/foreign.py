@@ -27,6 +27,8 @@ from simulations.datasets.untrusted import DatasetError
 from simulations.datasets.well import SUFFIXES, is_well, read_well
 from simulations.simulation import Inputs, InvalidInput, check_setting
 
+#: What is read at once: a file may be larger than the memory.
+PART_BYTES = 256 * 1024**2
 #: What is held in memory of a variable while its moments are computed.
 BLOCK_BYTES = 64 * 1024**2
 STATISTICS_BYTES = 16 * 1024**2
@@ -110,7 +112,12 @@ class RecordedDataset(Dataset):
 
     def __init__(self, path: Path, contents: Contents) -> None:
         self.path = path
-        self._contents = contents
+        self._simulation = contents.simulation
+        length = max(1, PART_BYTES // layout.trajectory_bytes(contents.simulation))
+        self._parts = {
+            split: [piece for part in contents.parts[split] for piece in part.cut(length)]
+            for split in SPLITS
+        }
         every = [part for split in SPLITS for part in contents.parts[split]]
         self.manifest: dict[str, Any] = {
             "system": Recorded.__name__,
@@ -134,7 +141,7 @@ class RecordedDataset(Dataset):
     @property
     def simulation(self) -> Recorded:
         """The declarations of the data; there is no solver."""
-        return self._contents.simulation
+        return self._simulation
 
     @property
     def seed(self) -> int:
@@ -145,10 +152,10 @@ class RecordedDataset(Dataset):
         return list(dict.fromkeys(part.path for part in self.parts(split)))
 
     def parts(self, split: str) -> Sequence[Part]:
-        """What a split has in each file."""
+        """What a split has in each file, in pieces that are small enough to be read at once."""
         if split not in SPLITS:
             raise ValueError(f"split={split!r}: must be one of {list(SPLITS)}")
-        return self._contents.parts[split]
+        return self._parts[split]
 
     def open_part(self, part: Part) -> OpenPart:
         """A part to read from again and again; to be closed."""

@@ -5,8 +5,8 @@ A *part* is what one split has in one file: trajectories that follow each other.
 axes that a file leaves out filled in.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,18 @@ class Part:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def cut(self, length: int) -> Iterator["Part"]:
+        """The same trajectories, at most so many a part."""
+        for begin in range(0, len(self), length):
+            end = min(begin + length, len(self))
+            yield replace(
+                self,
+                start=self.start + begin,
+                stop=self.start + end,
+                first=self.first + begin,
+                parameters={name: v[begin:end] for name, v in self.parameters.items()},
+            )
 
 
 class OpenPart:
