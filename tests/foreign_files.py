@@ -63,7 +63,7 @@ def write_well_file(
         for axis, points in (("x", np.arange(X) * 0.5), ("y", y)):
             flags(dimensions.create_dataset(axis, data=points.astype("f4")), False, False)
         conditions = file.create_group("boundary_conditions")
-        for axis, size, kind, ends in (("x", X, bc[0], (0, -1)), ("y", Y, bc[1], (0,))):
+        for axis, size, kind, ends in (("x", X, bc[0], (0, -1)), ("y", Y, bc[1], (-1,))):
             group = conditions.create_group(f"{axis}_{kind.lower()}")
             group.attrs["associated_dims"] = [axis]
             group.attrs["associated_fields"] = np.array([], h5py.string_dtype())

@@ -74,7 +74,7 @@ class TestTheWell:
         assert recorded.parameters["alpha"].scale == "linear"
         np.testing.assert_allclose(recorded.times, TIMES)
         x, y = recorded.grid.axes
-        assert (x.boundary, y.boundary) == (("periodic", "periodic"), ("wall", "open"))
+        assert (x.boundary, y.boundary) == (("periodic", "periodic"), ("open", "wall"))
         assert (x.interpolation, y.interpolation) == ("fourier", "spline")
         assert x.bounds == (0.0, 6.0)
         assert np.diff(y.points)[0] < 0.7 * np.diff(y.points)[3]
@@ -224,6 +224,22 @@ class TestTheWell:
             np.testing.assert_allclose(mean, values.mean(axes), atol=1e-12)
             np.testing.assert_allclose(deviation, values.std(axes))
         assert set(computed) == {"energy", "forcing"}
+        (tmp_path / "stats.yaml").unlink()
+        for mine, other in zip(
+            dataset.records("train"), open_dataset(tmp_path).records("train"), strict=True
+        ):
+            for name, kinds in other["moments"].items():
+                assert {k: m["count"] for k, m in kinds.items()} == {
+                    k: m["count"] for k, m in mine["moments"][name].items()
+                }
+
+    def test_a_parameter_that_is_negative_elsewhere(self, tmp_path):
+        for split, nu in (("train", (0.1, 10.0)), ("valid", (-1.0,))):
+            for value in nu:
+                path = tmp_path / "data" / split / f"{value}.hdf5"
+                foreign_files.write_well_file(path, 2, value, 0)
+        declared = open_dataset(tmp_path).simulation.parameters["nu"]
+        assert (declared.scale, declared.sampling) == ("linear", pytest.approx((0.1, 10.0)))
 
     def test_times_that_differ(self, tmp_path):
         times = np.linspace(0, 1, T) * np.array([1.0, 2.0, 3.0])[:, None]
@@ -255,7 +271,7 @@ class TestTheWell:
         )
         x, y = open_dataset(tmp_path).simulation.grid.axes
         assert x.boundary == ("open", "open")
-        assert y.boundary == ("wall", "open")
+        assert y.boundary == ("open", "wall")
 
     def test_what_this_library_writes_is_read_the_same_way(self, generate_here, tmp_path):
         from tests.toy import Toy

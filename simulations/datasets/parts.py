@@ -28,8 +28,8 @@ class Variable:
     Attributes:
         location: name of the dataset in the file; in a file with a group for each sample, in the
             group.
-        axes: what its axes are, in the order of the file: ``"sample"``, ``"time"``, the names of
-            the grid's axes, ``"component"``, ``"component2"``, or ``"channel"``, along which one
+        axes: what its axes are, in this order: ``"sample"``, ``"time"``, the names of the grid's
+            axes, ``"component"``, ``"component2"``, or ``"channel"``, along which one
             entry is taken. What is missing is constant.
         channel: which entry that is.
     """
@@ -223,7 +223,7 @@ class OpenPart:
     def _arrange(
         self, name: str, variable: Variable, stored: NDArray[Any], samples: int, frames: int
     ) -> Array:
-        """Axes in our order, with those that the file leaves out."""
+        """With the axes that the file leaves out."""
         axes = [axis for axis in variable.axes if axis != "channel"]
         if self._part.groups:
             axes.insert(0, "sample")
@@ -232,9 +232,7 @@ class OpenPart:
         if getattr(declared, "spatial", True):
             wanted += self._grid.names
         wanted += ["component", "component2"][: declared.order]
-        order = [axes.index(axis) for axis in wanted if axis in axes]
-        values = stored.transpose(order)
-        values = values[tuple(slice(None) if a in axes else None for a in wanted)]
+        values = stored[tuple(slice(None) if a in axes else None for a in wanted)]
         sizes = {axis.name: axis.points.size for axis in self._grid.axes}
         sizes |= {"sample": samples, "time": frames}
         shape = [sizes.get(axis, self._grid.ndim) for axis in wanted]

@@ -79,7 +79,8 @@ def open_untrusted(path: str | Path, **options: Any) -> h5py.File:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFile(f"{path}: not a regular file")
-    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    times = (status.st_mtime_ns, status.st_ctime_ns)  # the second cannot be set back
+    identity = (status.st_dev, status.st_ino, status.st_size, *times)
     try:
         file = h5py.File(path, "r", locking=False, **options)
     except PermissionError:
