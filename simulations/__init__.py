@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulations.convergence import discretisation_errors
-from simulations.datasets import Dataset, DatasetError
+from simulations.datasets import Dataset, DatasetError, Recorded, open_dataset
 from simulations.generate import generate
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
 from simulations.systems import *  # noqa: F403
@@ -24,17 +24,21 @@ __all__ = [
     "discretisation_errors",
     "generate",
     "make",
+    "open_dataset",
     *_systems,
 ]
 
 
 def catalogue() -> dict[str, type[Simulation]]:
-    """Every system by name: the library's own and those that the program has defined itself."""
+    """Every system by name: the library's own and those that the program has defined itself.
+
+    Recorded data are none.
+    """
     found: dict[str, type[Simulation]] = {}
     waiting = Simulation.__subclasses__()
     while waiting:
         system = waiting.pop()
-        if not inspect.isabstract(system):
+        if not inspect.isabstract(system) and system is not Recorded:
             found[system.__name__] = system
         waiting.extend(system.__subclasses__())
     return dict(sorted(found.items()))
@@ -46,7 +50,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Simulation:
     Raises:
         InvalidInput: there is no such system, or no such setting.
     """
-    systems = catalogue()
+    systems = catalogue() | {Recorded.__name__: Recorded}
     if name not in systems:
-        raise InvalidInput(f"{name}: no such system; there are {', '.join(systems)}")
+        raise InvalidInput(f"{name}: no such system; there are {', '.join(catalogue())}")
     return systems[name].from_settings(settings or {})

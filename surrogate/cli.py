@@ -193,7 +193,7 @@ def generate(
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a dataset.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file of a dataset.")],
     output: Annotated[Path, typer.Option("-o", help="Folder for the surrogate.")],
     network: Annotated[
         str | None, typer.Option(help="Architecture, such as FNO; chosen by default.")
@@ -212,10 +212,10 @@ def train(
 ) -> None:
     """Train a surrogate; the same command continues a training that was interrupted."""
     import surrogate
-    from simulations import Dataset
+    from simulations import open_dataset
     from surrogate import networks
 
-    data = Dataset(dataset)
+    data = open_dataset(dataset)
     chosen = None
     if network is not None:
         chosen = networks.by_name(network)(**_parse_settings(network_settings))

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from simulations.datasets import Dataset, layout
+from simulations.datasets import Dataset, layout, open_dataset
 from simulations.datasets.publish import published
 from simulations.simulation import check_setting
 from surrogate import losses, metrics
@@ -80,7 +80,8 @@ def train(
     the error on the *validation* split; the test split is looked at once, at the end.
 
     Args:
-        dataset: a dataset or its folder.
+        dataset: a dataset, or what `simulations.open_dataset` opens: a folder of this library or
+            of The Well, a file of PDEBench.
         network: an unbuilt network of `surrogate.networks`, or any module whose
             ``forward(fields, scalars)`` returns ``(fields, scalars)``. By default `PODPolynomial`
             for problems whose inputs are parameters alone, `FNO` for those with field inputs.
@@ -99,7 +100,7 @@ def train(
             another training.
     """
     if not isinstance(dataset, Dataset):
-        dataset = Dataset(dataset)
+        dataset = open_dataset(dataset)
     encoding = Encoding.of_dataset(dataset)
     if network is None:
         network = FNO() if dataset.simulation.field_inputs else PODPolynomial()
@@ -204,8 +205,9 @@ class _Split:
     ) -> None:
         self._encoding = encoding
         self._device = device
-        self._shards = dataset.shards(split)
-        stored = sum(path.stat().st_size for path in self._shards)
+        self._dataset = dataset
+        self._parts = dataset.parts(split)
+        stored = dataset.count(split) * layout.trajectory_bytes(dataset.simulation)
         # Twice: the arrays as read live until they are encoded
         self._held = (
             self._move(encoding.encode(dataset.load(split))) if 2 * stored < limit else None
@@ -233,11 +235,11 @@ class _Split:
         if self._held is not None:
             yield from self._cut(self._held, batch_size, generator)
             return
-        order: list[int] = list(range(len(self._shards)))
+        order: list[int] = list(range(len(self._parts)))
         if generator is not None:
             order = torch.randperm(len(order), generator=generator).tolist()
         for position in order:
-            samples = layout.read_shard(self._shards[position], self._encoding.simulation)
+            samples = self._dataset.read(self._parts[position])
             yield from self._cut(self._move(self._encoding.encode(samples)), batch_size, generator)
 
     @staticmethod

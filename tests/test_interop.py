@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+import simulations
+from tests import foreign_files
 from tests.toy import Toy
 
 pytestmark = pytest.mark.interop
@@ -164,3 +166,66 @@ def test_the_well_normalises_with_our_statistics(made, read_by_the_well):
     everything = (fields - flat["mean"]) / flat["std"]
     np.testing.assert_allclose(everything.mean(axis=(0, 1, 2, 3)), 0.0, atol=1e-6)
     np.testing.assert_allclose(everything.std(axis=(0, 1, 2, 3)), 1.0, rtol=1e-6)
+
+
+# Whole trajectories of a dataset that we have not written
+READ_ANOTHER_WITH_THE_WELL = """
+import sys
+import numpy as np
+from the_well.data import WellDataset
+
+root, out = sys.argv[1:]
+found = {}
+for split in ("train", "valid", "test"):
+    data = WellDataset(path=root, well_split_name=split, full_trajectory_mode=True)
+    for key in data[0]:
+        found[f"{split}_{key}"] = np.stack([data[i][key] for i in range(len(data))])
+np.savez(out, **found)
+"""
+
+
+def test_the_well_and_we_read_the_same_numbers_of_others(tmp_path):
+    python = interpreter("PHYSURROGATE_WELL_PYTHON", "the-well")
+    foreign_files.write_well(tmp_path / "made_up", single=True)
+    done = subprocess.run(
+        [python, "-c", READ_ANOTHER_WITH_THE_WELL, str(tmp_path / "made_up"), str(tmp_path / "f")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = np.load(tmp_path / "f.npz")
+    dataset = simulations.open_dataset(tmp_path / "made_up")
+    grid = dataset.simulation.grid
+    for split in simulations.datasets.SPLITS:
+        ours = dataset.load(split)
+        frames = np.concatenate(
+            [theirs[f"{split}_input_fields"], theirs[f"{split}_output_fields"]], axis=1
+        )
+        n = len(ours)
+        gravity = ours.fields["gravity"][:, :, None, None, None]
+        fields = [
+            ours.fields["density"][..., None],
+            np.broadcast_to(gravity, (*frames.shape[:4], 1)),
+        ]
+        for name in ("velocity", "wind", "stress"):
+            fields.append(ours.fields[name].reshape(*frames.shape[:4], -1))
+        np.testing.assert_array_equal(np.concatenate(fields, axis=-1), frames)
+        series = np.concatenate(
+            [theirs[f"{split}_input_scalars"], theirs[f"{split}_output_scalars"]], axis=1
+        )
+        for column, name in enumerate(("energy", "forcing")):
+            np.testing.assert_array_equal(ours.fields[name], series[..., column])
+        for column, name in enumerate(("nu", "alpha")):
+            constant = theirs[f"{split}_constant_scalars"].reshape(n, -1)
+            np.testing.assert_array_equal(ours.parameters[name], constant[:, column])
+        for column, name in enumerate(("mask", "depth", "profile")):
+            constant = theirs[f"{split}_constant_fields"][..., column]
+            np.testing.assert_array_equal(ours.field_inputs[name], constant)
+        times = [theirs[f"{split}_input_time_grid"], theirs[f"{split}_output_time_grid"]]
+        np.testing.assert_allclose(np.concatenate(times, axis=1)[0], dataset.simulation.times)
+    codes = {"wall": 0, "open": 1, "periodic": 2}
+    sides = [[codes[side] for side in axis.boundary] for axis in grid.axes]
+    assert theirs["train_boundary_conditions"][0].tolist() == sides
+    mesh = np.stack(np.meshgrid(*(axis.points for axis in grid.axes), indexing="ij"), -1)
+    np.testing.assert_allclose(theirs["train_space_grid"][0], mesh, rtol=1e-6)

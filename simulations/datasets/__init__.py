@@ -1,6 +1,19 @@
-"""Datasets on disk: the layout, writing it, reading it back."""
+"""Datasets on disk: the layout, writing it, reading it back, and reading those of others."""
 
+from simulations.datasets.foreign import RecordedDataset, open_dataset
 from simulations.datasets.layout import SPLITS, Trajectories
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.recorded import Recorded
+from simulations.datasets.untrusted import DatasetError, UnsafeFile, open_untrusted
 
-__all__ = ["SPLITS", "Dataset", "DatasetError", "Trajectories"]
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "DatasetError",
+    "Recorded",
+    "RecordedDataset",
+    "Trajectories",
+    "UnsafeFile",
+    "open_dataset",
+    "open_untrusted",
+]

@@ -17,6 +17,7 @@ References:
     Ohana et al., The Well, NeurIPS 2024, and its format checker.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 from simulations.simulation import Simulation, package_version
 
 SPLITS = ("train", "valid", "test")
@@ -102,6 +104,19 @@ def empty_trajectories(simulation: Simulation, n: int) -> Trajectories:
     )
 
 
+def trajectory_bytes(simulation: Simulation) -> int:
+    """What one trajectory takes in memory, in float32."""
+    shapes = [
+        (simulation.times.size, *field.shape(simulation.grid))
+        for field in simulation.fields.values()
+    ]
+    shapes += [
+        simulation.field_inputs[name].shape(simulation.grid)
+        for name in coefficient_names(simulation)
+    ]
+    return 4 * sum(math.prod(shape) for shape in shapes)
+
+
 def write_shard(
     target: Path | BinaryIO, simulation: Simulation, samples: Trajectories, seed: int
 ) -> None:
@@ -112,15 +127,70 @@ def write_shard(
         _link_well_groups(file, simulation)
 
 
-def read_shard(path: Path, simulation: Simulation) -> Trajectories:
-    """Everything in one shard."""
-    with h5py.File(path, "r") as file:
+def read_shard(
+    path: Path,
+    simulation: Simulation,
+    samples: slice = slice(None),
+    times: slice = slice(None),
+) -> Trajectories:
+    """What is in one shard, or a part of it, read alone.
+
+    Args:
+        path: the file.
+        simulation: what the shard holds trajectories of.
+        samples: which of them.
+        times: which stored times of each.
+
+    Raises:
+        UnsafeFile: the file contains what no shard does; see `untrusted`.
+        DatasetError: it is not HDF5, or holds no trajectories of this simulation.
+    """
+    grid, n_times = simulation.grid, simulation.times.size
+    with open_untrusted(path) as file:
+        parameters = {name: _stored(file, name) for name in simulation.parameters}
+        coefficients = {
+            name: _stored(file, name, *simulation.field_inputs[name].shape(grid))
+            for name in coefficient_names(simulation)
+        }
+        fields = {
+            name: _stored(file, name, n_times, *field.shape(grid))
+            for name, field in simulation.fields.items()
+        }
         return Trajectories(
-            file["sample"][:],
-            {name: file[name][:] for name in simulation.parameters},
-            {name: file[name][:] for name in coefficient_names(simulation)},
-            {name: file[name][:] for name in simulation.fields},
+            _stored(file, "sample")[samples],
+            {name: variable[samples] for name, variable in parameters.items()},
+            {name: variable[samples] for name, variable in coefficients.items()},
+            {name: variable[samples, times] for name, variable in fields.items()},
         )
+
+
+def read_variable(
+    path: Path, simulation: Simulation, name: str, key: tuple[slice, ...]
+) -> NDArray[Any]:
+    """A block of one field or field input of a shard.
+
+    Raises:
+        DatasetError: as `read_shard`.
+    """
+    if name in simulation.fields:
+        shape = (simulation.times.size, *simulation.fields[name].shape(simulation.grid))
+    else:
+        shape = simulation.field_inputs[name].shape(simulation.grid)
+    with open_untrusted(path) as file:
+        return _stored(file, name, *shape)[key]
+
+
+def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:
+    """A variable in a shard, with one entry of this shape for each sample."""
+    variable, samples = file.get(name), file.get("sample")
+    if not isinstance(variable, h5py.Dataset) or not isinstance(samples, h5py.Dataset):
+        raise DatasetError(f"{file.filename}: lacks {name}")
+    expected = (samples.size, *shape)
+    if variable.shape != expected:
+        raise DatasetError(f"{file.filename}: {name} has shape {variable.shape}, not {expected}")
+    if variable.dtype.kind not in "iuf":
+        raise DatasetError(f"{file.filename}: {name} holds no numbers but {variable.dtype}")
+    return variable
 
 
 def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, seed: int) -> None:

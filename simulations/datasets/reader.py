@@ -1,23 +1,22 @@
 """Reading a dataset back: numpy arrays for training, xarray for everybody else."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray
+from numpy.typing import NDArray
 
 from simulations.datasets import layout
+from simulations.datasets.labels import label, lazy_variables
 from simulations.datasets.layout import Trajectories
+from simulations.datasets.untrusted import DatasetError, UnsafeFile
 from simulations.simulation import Inputs, Simulation
 
 MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
-
-
-class DatasetError(ValueError):
-    """A folder or file is not the dataset it should be; the message says what is wrong."""
 
 
 class Dataset:
@@ -96,27 +95,57 @@ class Dataset:
         Raises:
             DatasetError: the split is empty, or a shard is missing or unreadable.
         """
-        return Trajectories.join(
-            list(self._each_shard(split, lambda path: layout.read_shard(path, self.simulation)))
-        )
+        return Trajectories.join(list(self._each_shard(split, self.read)))
+
+    def parts(self, split: str) -> Sequence[Any]:
+        """What `read` reads one after the other: the shards of a split."""
+        return self.shards(split)
+
+    def read(
+        self, part: Any, samples: slice = slice(None), times: slice = slice(None)
+    ) -> Trajectories:
+        """What is in one of the `parts`, or some of its samples and times, read alone.
+
+        Raises:
+            DatasetError: the file is unsafe or damaged, or not of this dataset.
+        """
+        return layout.read_shard(part, self.simulation, samples, times)
+
+    def read_variable(self, part: Any, name: str, key: tuple[slice, ...]) -> NDArray[Any]:
+        """A block of a field, ``(sample, time, *space, *component)``, or of a field input."""
+        return layout.read_variable(part, self.simulation, name, key)
 
     def inputs(self, index: int) -> Inputs:
         """The inputs of one draw at full precision, drawn again from its own seed."""
         return self.simulation.sample(sample_generator(self.seed, index))
 
-    def to_xarray(self, split: str) -> xarray.Dataset:
-        """A split as one labelled dataset along ``sample``, in memory.
+    def to_xarray(
+        self, split: str, chunks: Mapping[str, int] | str | None = None
+    ) -> xarray.Dataset:
+        """A split as one labelled dataset along ``sample``.
+
+        Args:
+            split: ``"train"``, ``"valid"`` or ``"test"``.
+            chunks: sizes by dimension of the blocks that are read when they are needed, ``{}`` for
+                whole files, ``"auto"`` for some of 128 MiB; needs dask. Without it, all is in
+                memory.
 
         Raises:
             DatasetError: the split is empty, or a shard is missing or unreadable.
+            ImportError: there is no dask.
         """
-        parts = list(self._each_shard(split, _open_and_load))
-        joined = xarray.concat(parts, "sample", data_vars="minimal", coords="minimal", join="exact")
-        joined.attrs["n_trajectories"] = joined.sizes["sample"]
-        for variable in joined.variables.values():
-            for flag in layout.WELL_FLAGS:  # booleans, which xarray could not write back
-                variable.attrs.pop(flag, None)
-        return joined
+        if chunks is None:
+            data = self.load(split)
+            return label(self, data.indices, data.parameters, {**data.fields, **data.field_inputs})
+        parts = list(self._each_shard(split, lambda part: part))
+        records = list(self.records(split))
+        indices = np.concatenate([record["indices"] for record in records])
+        parameters = {
+            name: np.concatenate([record["parameters"][name] for record in records])
+            for name in self.simulation.parameters
+        }
+        counts = [len(record["indices"]) for record in records]
+        return label(self, indices, parameters, lazy_variables(self, parts, counts, chunks))
 
     def _each_shard(self, split: str, read: Callable[[Path], Any]) -> Iterator[Any]:
         shards = self.shards(split)
@@ -141,15 +170,12 @@ class Dataset:
         for shard in shards:
             try:
                 yield read(shard)
-            except (OSError, KeyError) as error:
+            except UnsafeFile:
+                raise
+            except (OSError, KeyError, DatasetError) as error:
                 raise DatasetError(
                     f"{shard}: not readable as a shard ({error}); run generate again to repair it"
                 ) from None
-
-
-def _open_and_load(path: Path) -> xarray.Dataset:
-    with xarray.open_dataset(path, engine="h5netcdf") as shard:
-        return shard.load()
 
 
 def sample_generator(seed: int, index: int) -> np.random.Generator:

@@ -24,7 +24,7 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
     They are those of what is stored: of numbers in float32, summed in float64. Vectors and tensors
     have one value for each component.
     """
-    moments: dict[str, dict[str, Moments]] = {}
+    found: dict[str, dict[str, Moments]] = {}
     orders = {name: f.order for name, f in simulation.field_inputs.items()}
     orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
@@ -33,11 +33,11 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
             stored = stored[:, None]  # a single frame
         components = stored.shape[stored.ndim - orders[name] :]
         parts = (_moments(frames, components) for frames, _ in _blocks(stored))
-        moments[name] = {"value": _as_json(merge(parts))}
+        found[name] = {"value": _as_json(merge(parts))}
         if stored.shape[1] > 1:
             parts = (_moments(_changes(more), components) for _, more in _blocks(stored))
-            moments[name]["delta"] = _as_json(merge(parts))
-    return moments
+            found[name]["delta"] = _as_json(merge(parts))
+    return found
 
 
 Block = NDArray[np.float32]
@@ -70,6 +70,12 @@ def _moments(values: NDArray[np.floating], components: tuple[int, ...]) -> Momen
         "mean": mean.reshape(components),
         "centred": centred.reshape(components),
     }
+
+
+def moments(values: NDArray[np.floating], order: int) -> Moments:
+    """Count, mean and central second moment of each component of a field of some order."""
+    components = values.shape[values.ndim - order :]
+    return _as_json(_moments(values.astype(np.float32, copy=False), components))
 
 
 def _as_json(moments: Moments) -> Moments:
