@@ -178,7 +178,7 @@ def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
             2,
             "timeout=0.0: must be",
         ),
-        (("train", "nowhere", "-o", "{tmp}/m"), 2, "nowhere: not a dataset"),
+        (("train", "nowhere", "-o", "{tmp}/m"), 2, "nowhere: there is no such dataset"),
         (("predict", "nowhere"), 2, "nowhere: not a saved surrogate"),
         (("compare", "nowhere"), 2, "nowhere: not a saved surrogate"),
         (("fly",), 2, "No such command 'fly'"),
