@@ -5,12 +5,16 @@ import itertools
 import json
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
+import simulations
 from surrogate import networks
 from surrogate.networks import FNO, Network, PODNet, PODPolynomial, Signature
-from surrogate.networks.fno import Pointwise, SpectralConv, fourier_transforms
+from surrogate.networks.fourier import SpectralConv, fourier_transforms
+from surrogate.networks.geometry import placement_of, positions, resampling, weights
+from surrogate.networks.pointwise import Pointwise
 
 SIGNATURES = {
     "1-D fields": Signature((24,), (True,), 2, 1, 3),
@@ -25,6 +29,11 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "PODNet": lambda: PODNet(modes=5, width=16, layers=2),
     "PODPolynomial": lambda: PODPolynomial(modes=5, max_terms=30),
 }
+#: Networks that commute with translations of a periodic grid, and by how many points
+EQUIVARIANT = {
+    "FNO": 1,
+    "FNO with channel MLP": 1,
+}
 
 
 def cases():
@@ -33,6 +42,12 @@ def cases():
             if name == "PODPolynomial" and signature.in_channels:
                 continue
             yield pytest.param(make, signature, id=f"{name}, {problem}")
+
+
+def any_grid_makers():
+    for name, make in MAKERS.items():
+        if make().any_grid:
+            yield pytest.param(make, id=name)
 
 
 def batch(signature: Signature, n: int = 4, dtype=torch.float32, seed: int = 0):
@@ -154,6 +169,55 @@ def test_export_with_a_dynamic_batch(make, signature):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", list(any_grid_makers()))
+@pytest.mark.parametrize(
+    ("periodic", "placement"),
+    [
+        ((True, False), ("nodes", "cells")),
+        ((True, False), ("cells", "nodes")),
+        ((False, False), ("chebyshev", "nodes")),
+    ],
+)
+def test_networks_of_any_grid_are_the_same_function_on_a_finer_one(make, periodic, placement):
+    """The error falls as the square of the spacing: every point is where it is taken to be."""
+    sizes = [(16, 12), (32, 24), (64, 48)]
+    signature = Signature(sizes[0], periodic, 1, 1, 2, 1, placement=placement)
+    network = built(make, signature, torch.float64)
+    scalars = torch.full((1, 1), 0.3, dtype=torch.float64)
+
+    def answer(grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The output at smooth test functions of the domain, and the scalar output."""
+        axes = zip(grid, periodic, placement, strict=True)
+        x, y = (positions(*axis) for axis in axes)
+        wave = torch.cos(2 * torch.pi * x + 0.4)[:, None] * torch.cos(torch.pi * y)
+        with torch.no_grad():
+            fields, value = network(wave[None, ..., None], scalars)
+        moments = [torch.sin(k * torch.pi * x)[:, None] * torch.exp(k * y) for k in (1, 2, 3)]
+        weighted = weights(grid, periodic, placement).reshape(*grid, 1) * fields[0]
+        return torch.stack([(m[..., None] * weighted).sum((0, 1)) for m in moments]), value
+
+    (coarse, a), (middle, b), (fine, c) = map(answer, sizes)
+    for before, after in (((coarse, middle), (middle, fine)), ((a, b), (b, c))):
+        change, rest = (float((u - v).norm()) for u, v in (before, after))
+        assert rest < 0.35 * change + 1e-9
+        assert rest < 0.01 * float(after[1].norm())
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [pytest.param(*item, id=item[0]) for item in EQUIVARIANT.items()]
+)
+def test_translations_of_a_periodic_grid_commute(name, step):
+    signature = Signature((16, 24), (True, True), 1, 1, 2, 1)
+    network = built(MAKERS[name], signature, torch.float64)
+    fields, scalars = batch(signature, dtype=torch.float64)
+    moved, same = network(fields.roll((3 * step, -step), dims=(1, 2)), scalars)
+    expected, value = network(fields, scalars)
+    torch.testing.assert_close(
+        moved, expected.roll((3 * step, -step), dims=(1, 2)), rtol=1e-10, atol=1e-11
+    )
+    torch.testing.assert_close(same, value, rtol=1e-10, atol=1e-11)
+
+
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_misuse_is_refused_by_name(make):
     signature = SIGNATURES["2-D parameters"]
@@ -180,6 +244,9 @@ def test_unknown_names_and_abstract_classes_are_refused():
     [
         ({"grid": (0,)}, "grid"),
         ({"periodic": (True, True)}, "periodic"),
+        ({"placement": ("cells", "cells")}, "placement"),
+        ({"placement": ("gauss",)}, "must be cells"),
+        ({"placement": ("chebyshev",)}, "must be cells"),
         ({"in_channels": -1}, "in_channels=-1"),
         ({"field_channels": (1, 1)}, "field_channels"),
         ({"in_channels": 0, "in_scalars": 0}, "needs an input"),
@@ -188,6 +255,44 @@ def test_unknown_names_and_abstract_classes_are_refused():
 def test_impossible_signatures_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SIGNATURES["1-D fields"], **changes)
+
+
+class TestGeometry:
+    @pytest.mark.parametrize("placement", ["cells", "nodes", "chebyshev"])
+    def test_weights_integrate_and_placements_are_recognised(self, placement):
+        x = positions(41, False, placement)
+        share = weights((41,), (False,), (placement,))
+        assert float((share * x**2).sum()) == pytest.approx(1 / 3, abs=1e-3)
+        assert placement_of(3 + 2 * x.numpy(), (3.0, 5.0), False) == placement
+
+    def test_points_that_no_placement_gives_count_as_cells(self):
+        assert placement_of(np.array([0.1, 0.2, 0.9]), (0.0, 1.0), False) == "cells"
+
+    def test_the_catalogue_says_where_its_points_are(self):
+        placed = {
+            "Burgers": ("nodes",),
+            "DarcyFlow": ("cells", "cells"),
+            "Poisson": ("nodes", "nodes"),
+            "LidDrivenCavity": ("chebyshev", "chebyshev"),
+        }
+        for name, placement in placed.items():
+            axes = simulations.make(name, {}).grid.axes
+            found = tuple(placement_of(a.points, a.bounds, a.is_periodic) for a in axes)
+            assert found == placement, name
+
+    @pytest.mark.parametrize("periodic", [True, False])
+    @pytest.mark.parametrize(("n", "m"), [(8, 4), (9, 5), (5, 3), (7, 7)])
+    def test_resampling_keeps_constants_and_the_mean(self, n, m, periodic):
+        down, up = resampling(n, m, periodic)
+        one = torch.ones(n, dtype=torch.float64)
+        torch.testing.assert_close(down @ one, one[:m])
+        torch.testing.assert_close(up @ one[:m], one)
+        u = torch.rand(n, dtype=torch.float64)
+        torch.testing.assert_close((down @ u).mean(), u.mean())
+        x = positions(n, False, "cells")
+        inside = slice(2, n - 2) if n > 5 else slice(2, 3)
+        # Where cells overlap in part, averages of constants by cell are not exact on a line
+        torch.testing.assert_close((up @ (down @ x))[inside], x[inside], rtol=0, atol=0.03 / n)
 
 
 class TestSpectralConv:
@@ -331,31 +436,6 @@ class TestFNO:
         expected = network.readout(x.mean(dim=1))
         torch.testing.assert_close(out_scalars, expected, rtol=1e-10, atol=1e-10)
 
-    def test_is_the_same_function_on_a_finer_grid(self):
-        signature = Signature((32, 24), (True, False), 1, 1, 2)
-        network = built(lambda: FNO(modes=4, width=8, layers=1), signature, torch.float64)
-
-        def field(n: int, m: int) -> torch.Tensor:
-            x = torch.arange(n, dtype=torch.float64) / n
-            y = (torch.arange(m, dtype=torch.float64) + 0.5) / m
-            wave = torch.cos(2 * torch.pi * x)[:, None] * torch.cos(torch.pi * y)
-            return wave[None, ..., None]
-
-        scalars = torch.full((1, 1), 0.3, dtype=torch.float64)
-        with torch.no_grad():
-            coarse = network(field(32, 24), scalars)[0]
-            fine = network(field(96, 72), scalars)[0][:, ::3, 1::3]
-        # Cell sums of the padded axis converge with the grid, the periodic one is exact
-        assert float((fine - coarse).norm() / coarse.norm()) < 5e-3
-
-    def test_commutes_with_translations_of_a_periodic_grid(self):
-        signature = Signature((16, 12), (True, True), 1, 1, 2)
-        network = built(lambda: FNO(modes=4, width=8, layers=2), signature, torch.float64)
-        fields, scalars = batch(signature, dtype=torch.float64)
-        moved = network(fields.roll((3, 5), dims=(1, 2)), scalars)[0]
-        expected = network(fields, scalars)[0].roll((3, 5), dims=(1, 2))
-        torch.testing.assert_close(moved, expected, rtol=1e-10, atol=1e-12)
-
     def test_bfloat16_autocast_runs_and_agrees_loosely(self):
         signature = SIGNATURES["2-D fields"]
         network, inputs = built(MAKERS["FNO"], signature), batch(signature)
@@ -366,7 +446,7 @@ class TestFNO:
 
     def test_matrices_of_double_precision_are_not_rounded_to_single(self):
         network = FNO(modes=4, width=8, layers=1).build(SIGNATURES["3-D fields"]).double()
-        (transforms, _), *_ = network._geometries.values()
+        ((_, _, transforms),) = network._geometries.values()
         exact = fourier_transforms(
             (8, 6, 10), network.modes, (True, True, False), 0.25, torch.float64
         )
