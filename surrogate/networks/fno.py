@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from surrogate.networks.fourier import SpectralConv, Transforms, fourier_transforms, kept_modes
+from surrogate.networks.fourier import (
+    SpectralConv,
+    Transforms,
+    check_padding,
+    fourier_transforms,
+    kept_modes,
+)
 from surrogate.networks.grid_network import Geometry, GridNetwork, modulated
 from surrogate.networks.network import Signature
 from surrogate.networks.pointwise import Pointwise, mlp
@@ -57,7 +63,7 @@ class FNO(GridNetwork):
     ``x_{l+1} = GELU(MLP(GELU(y_l)) + g_l ⊙ x_l)``, in the last one without the outer two GELU.
 
     On a fully periodic grid without coordinates the map commutes with translations. A fresh network
-    is nearly local, see `SpectralConv.reset_parameters`.
+    is nearly local, see `spectral_weight`.
 
     Args:
         modes: frequencies ``0 … modes-1`` kept along each axis, one number or one for each axis;
@@ -104,8 +110,7 @@ class FNO(GridNetwork):
             coordinates=coordinates,
         )
         self._check_at_least_one("modes", "layers")
-        if not 0 <= padding <= 1:
-            raise ValueError(f"padding={padding}: must lie in [0, 1]")
+        check_padding(padding)
 
     def create_blocks(self, signature: Signature) -> list[int]:
         self.modes = kept_modes(signature, self.config["modes"], self.config["padding"])

@@ -113,39 +113,66 @@ class SpectralConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, modes: Sequence[int]) -> None:
         super().__init__()
         frequencies = math.prod(2 * k - 1 for k in modes[:-1]) * modes[-1]
-        self.weight = nn.Parameter(torch.empty(2, frequencies, in_channels, out_channels))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        # By Parseval a standard deviation of 1 / sqrt(2 in_channels) would preserve the variance
-        # of a band-limited field. A tenth of it starts the network as a nearly local map, from
-        # which it trains to a lower error.
-        nn.init.normal_(self.weight, std=0.1 / math.sqrt(2 * self.weight.shape[2]))
+        self.weight = spectral_weight(frequencies, in_channels, out_channels)
 
     def forward(self, u: Tensor, transforms: Transforms, onto: Tensor | None = None) -> Tensor:
         """Convolve ``u`` of shape ``(batch, *grid, in_channels)``; the grid is kept.
 
         Adding the result to ``onto`` here saves a pass over memory.
         """
-        batch, *grid, _ = u.shape
-        _, frequencies, in_channels, out_channels = self.weight.shape
-        c = u
-        for axis in reversed(range(len(grid))):
-            analysis, _ = transforms[axis]
-            c = analysis @ c.reshape(batch * math.prod(grid[:axis]), analysis.shape[1], -1)
-        c = c.reshape(batch, 2, frequencies, in_channels).permute(2, 1, 0, 3)
-        c = c.reshape(frequencies, 2 * batch, in_channels)
-        # (re + i im) (W_re + i W_im) in two products, without the (2C, 2C) real form of W.
-        by_real, by_imag = torch.bmm(c, self.weight[0]), torch.bmm(c, self.weight[1])
-        real = by_real[:, :batch] - by_imag[:, batch:]
-        imag = by_real[:, batch:] + by_imag[:, :batch]
-        v = torch.stack([real.transpose(0, 1), imag.transpose(0, 1)], dim=1)
-        for axis, (_, synthesis) in enumerate(transforms):
-            lines = batch * math.prod(grid[:axis])
-            v = v.reshape(lines, synthesis.shape[1], -1)
-            if onto is not None and axis == len(grid) - 1:
-                onto = onto.reshape(lines, synthesis.shape[0], out_channels)
-                v = torch.baddbmm(onto, synthesis.expand(lines, -1, -1), v)
-            else:
-                v = synthesis @ v
-        return v.reshape(batch, *grid, out_channels)
+        return convolved(u, self.weight, transforms, onto)
+
+
+def spectral_weight(frequencies: int, in_channels: int, out_channels: int) -> nn.Parameter:
+    """A random weight of :class:`SpectralConv`."""
+    # By Parseval a standard deviation of 1 / sqrt(2 in_channels) would preserve the variance of a
+    # band-limited field. A tenth of it starts a network as a nearly local map, from which it trains
+    # to a lower error.
+    weight = torch.empty(2, frequencies, in_channels, out_channels)
+    return nn.Parameter(nn.init.normal_(weight, std=0.1 / math.sqrt(2 * in_channels)))
+
+
+def convolved(
+    u: Tensor, weight: Tensor, transforms: Transforms, onto: Tensor | None = None
+) -> Tensor:
+    """What :class:`SpectralConv` does, with these weights."""
+    batch, *grid, _ = u.shape
+    _, frequencies, in_channels, out_channels = weight.shape
+    c = u
+    for axis in reversed(range(len(grid))):
+        analysis, _ = transforms[axis]
+        c = analysis @ c.reshape(batch * math.prod(grid[:axis]), analysis.shape[1], -1)
+    c = c.reshape(batch, 2, frequencies, in_channels).permute(2, 1, 0, 3)
+    real, imag = multiplied(c.reshape(frequencies, 2 * batch, in_channels), weight)
+    v = torch.stack([real.transpose(0, 1), imag.transpose(0, 1)], dim=1)
+    for axis, (_, synthesis) in enumerate(transforms):
+        lines = batch * math.prod(grid[:axis])
+        v = v.reshape(lines, synthesis.shape[1], -1)
+        if onto is not None and axis == len(grid) - 1:
+            onto = onto.reshape(lines, synthesis.shape[0], out_channels)
+            v = torch.baddbmm(onto, synthesis.expand(lines, -1, -1), v)
+        else:
+            v = synthesis @ v
+    return v.reshape(batch, *grid, out_channels)
+
+
+def multiplied(c: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Complex products of coefficients and weights, frequency by frequency, as real ones.
+
+    Args:
+        c: ``(frequencies, 2 · rows, in_channels)``, all real parts before all imaginary ones.
+        weight: ``(2, frequencies, in_channels, out_channels)``.
+
+    Returns:
+        Real and imaginary parts, ``(frequencies, rows, out_channels)``.
+    """
+    rows = c.shape[1] // 2
+    # (re + i im) (W_re + i W_im) in two products, without the (2C, 2C) real form of W.
+    by_real, by_imag = torch.bmm(c, weight[0]), torch.bmm(c, weight[1])
+    return by_real[:, :rows] - by_imag[:, rows:], by_real[:, rows:] + by_imag[:, :rows]
+
+
+def check_padding(padding: float) -> None:
+    """Raise ValueError unless it is a share of the domain."""
+    if not 0 <= padding <= 1:
+        raise ValueError(f"padding={padding}: must lie in [0, 1]")

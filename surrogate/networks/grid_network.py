@@ -43,8 +43,8 @@ class GridNetwork(Network):
     periodic, and ``sin 2πx, cos 2πx`` on periodic ones if asked for or if nothing else tells the
     points apart (no field inputs). Without them a network may commute with translations.
 
-    A subclass has the settings ``width``, ``projection``, ``coordinates`` and, if it likes,
-    ``lifting``, and makes ``self.blocks``.
+    A subclass has the settings ``width``, ``projection``, ``coordinates`` (true if it has none) and
+    perhaps ``lifting``, and makes ``self.blocks``.
 
     References:
         E. Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018,
@@ -84,7 +84,7 @@ class GridNetwork(Network):
                 f"grid={signature.grid}: {type(self).__name__} works on grids of one, two or three "
                 "axes"
             )
-        everywhere = self.config["coordinates"] or signature.in_channels == 0
+        everywhere = self.config.get("coordinates", True) or signature.in_channels == 0
         self.located = [everywhere or not wraps for wraps in signature.periodic]
         width, hidden = self.config["width"], self.config["projection"]
         positions = self._coordinates(signature, signature.grid).shape[-1]

