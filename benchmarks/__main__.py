@@ -24,6 +24,7 @@ INTERPRETERS = {
     "solvers_particles": "RIVALS_PYTHON",
     "solvers_reaction": "RIVALS_PYTHON",
     "solvers_wave": "RIVALS_PYTHON",
+    "networks": "",
     "training": "RIVALS_TRAINING_PYTHON",
     "surrogates": "",
 }

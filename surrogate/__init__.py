@@ -12,17 +12,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
-    from surrogate.networks import FNO, PODNet, PODPolynomial
+    from surrogate.networks import (
+        FNO,
+        DilatedResNet,
+        FactorizedFNO,
+        PODNet,
+        PODPolynomial,
+        Transolver,
+        TuckerFNO,
+        UNet,
+    )
     from surrogate.training import train
 
 _HOMES = {
     "Comparison": "surrogate.comparison",
+    "DilatedResNet": "surrogate.networks",
     "FNO": "surrogate.networks",
+    "FactorizedFNO": "surrogate.networks",
     "OutOfDomainWarning": "surrogate.emulator",
     "PODNet": "surrogate.networks",
     "PODPolynomial": "surrogate.networks",
     "Surrogate": "surrogate.emulator",
     "SurrogateFileError": "surrogate.emulator",
+    "Transolver": "surrogate.networks",
+    "TuckerFNO": "surrogate.networks",
+    "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
@@ -31,11 +45,16 @@ _HOMES = {
 __all__ = [
     "FNO",
     "Comparison",
+    "DilatedResNet",
+    "FactorizedFNO",
     "OutOfDomainWarning",
     "PODNet",
     "PODPolynomial",
     "Surrogate",
     "SurrogateFileError",
+    "Transolver",
+    "TuckerFNO",
+    "UNet",
     "compare",
     "load",
     "train",

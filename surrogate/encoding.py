@@ -19,6 +19,7 @@ from torch import Tensor
 
 from simulations.datasets import Dataset, Trajectories, statistics
 from simulations.simulation import Simulation
+from surrogate.networks.geometry import placement_of
 from surrogate.networks.network import Signature
 
 Array = NDArray[np.floating]
@@ -135,6 +136,9 @@ class Encoding:
             out_scalars=channels(False),
             field_channels=tuple(
                 o.channels.stop - o.channels.start for o in self.outputs if o.spatial
+            ),
+            placement=tuple(
+                placement_of(axis.points, axis.bounds, axis.is_periodic) for axis in grid.axes
             ),
         )
 

@@ -2,12 +2,29 @@
 
 import inspect
 
+from surrogate.networks.dilated_resnet import DilatedResNet
+from surrogate.networks.factorized_fno import FactorizedFNO
 from surrogate.networks.fno import FNO
 from surrogate.networks.network import Network, Signature
 from surrogate.networks.pod import PODNet
 from surrogate.networks.pod_polynomial import PODPolynomial
+from surrogate.networks.transolver import Transolver
+from surrogate.networks.tucker_fno import TuckerFNO
+from surrogate.networks.unet import UNet
 
-__all__ = ["FNO", "Network", "PODNet", "PODPolynomial", "Signature", "by_name"]
+__all__ = [
+    "FNO",
+    "DilatedResNet",
+    "FactorizedFNO",
+    "Network",
+    "PODNet",
+    "PODPolynomial",
+    "Signature",
+    "Transolver",
+    "TuckerFNO",
+    "UNet",
+    "by_name",
+]
 
 
 def by_name(name: str) -> type[Network]:

@@ -1,10 +1,19 @@
 """What every network is: a module that knows array sizes and nothing of files, units or scaling."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from torch import Tensor, nn
+
+Placement = Literal["cells", "nodes", "chebyshev"]
+"""Where the points of an axis are, see :func:`surrogate.networks.geometry.positions`."""
+
+
+def default_placement(periodic: Sequence[bool]) -> tuple[Placement, ...]:
+    """Nodes on periodic axes and cells on others."""
+    return tuple("nodes" if wraps else "cells" for wraps in periodic)
 
 
 @dataclass(frozen=True)
@@ -13,14 +22,16 @@ class Signature:
 
     Args:
         grid: number of points along each axis; empty where there is no space.
-        periodic: whether each axis is periodic (points ``i / n``); the points of the other
-            axes are taken as cell centres, ``(i + 1/2) / n``.
+        periodic: whether each axis is periodic.
         in_channels: field inputs at each point, 0 for a map from parameters alone.
         in_scalars: scalar inputs.
         out_channels: field outputs at each point.
         out_scalars: scalar outputs.
         field_channels: how many of the output channels belong to each physical field, in their
             order; by default they are one field.
+        placement: where the points of each axis are: centres of equal cells, equidistant nodes
+            from end to end (on a periodic axis without the end), or the Chebyshev nodes of a
+            polynomial. By default nodes on periodic axes and cells on others.
 
     Raises:
         ValueError: if a size is impossible.
@@ -33,6 +44,7 @@ class Signature:
     out_channels: int
     out_scalars: int = 0
     field_channels: tuple[int, ...] = ()
+    placement: tuple[Placement, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", tuple(self.grid))
@@ -43,6 +55,18 @@ class Signature:
             raise ValueError(
                 f"periodic={self.periodic}: one entry for each axis of grid={self.grid} is needed"
             )
+        placement = tuple(self.placement) or default_placement(self.periodic)
+        object.__setattr__(self, "placement", placement)
+        if len(self.placement) != len(self.grid):
+            raise ValueError(
+                f"placement={self.placement}: one entry for each axis of grid={self.grid} is needed"
+            )
+        for place, wraps in zip(self.placement, self.periodic, strict=True):
+            if place not in get_args(Placement) or (place == "chebyshev" and wraps):
+                raise ValueError(
+                    f"placement={self.placement}: must be cells, nodes or, on axes that are not "
+                    "periodic, chebyshev"
+                )
         for name in ("in_channels", "in_scalars", "out_channels", "out_scalars"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be 0 or more")
