@@ -12,15 +12,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
-    from surrogate.networks import FNO, PODNet, PODPolynomial
+    from surrogate.networks import (
+        FNO,
+        MLP,
+        Climatology,
+        DeepONet,
+        GaussianProcess,
+        GraphNet,
+        Koopman,
+        Persistence,
+        PODLinear,
+        PODNet,
+        PODPolynomial,
+    )
     from surrogate.training import train
 
 _HOMES = {
+    "Climatology": "surrogate.networks",
     "Comparison": "surrogate.comparison",
+    "DeepONet": "surrogate.networks",
     "FNO": "surrogate.networks",
+    "GaussianProcess": "surrogate.networks",
+    "GraphNet": "surrogate.networks",
+    "Koopman": "surrogate.networks",
+    "MLP": "surrogate.networks",
     "OutOfDomainWarning": "surrogate.emulator",
+    "PODLinear": "surrogate.networks",
     "PODNet": "surrogate.networks",
     "PODPolynomial": "surrogate.networks",
+    "Persistence": "surrogate.networks",
     "Surrogate": "surrogate.emulator",
     "SurrogateFileError": "surrogate.emulator",
     "compare": "surrogate.comparison",
@@ -30,10 +50,18 @@ _HOMES = {
 
 __all__ = [
     "FNO",
+    "MLP",
+    "Climatology",
     "Comparison",
+    "DeepONet",
+    "GaussianProcess",
+    "GraphNet",
+    "Koopman",
     "OutOfDomainWarning",
+    "PODLinear",
     "PODNet",
     "PODPolynomial",
+    "Persistence",
     "Surrogate",
     "SurrogateFileError",
     "compare",

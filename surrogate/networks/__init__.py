@@ -2,12 +2,35 @@
 
 import inspect
 
+from surrogate.networks.baselines import Climatology, Persistence, PODLinear
+from surrogate.networks.choice import default_network
+from surrogate.networks.deeponet import DeepONet
 from surrogate.networks.fno import FNO
+from surrogate.networks.gaussian_process import GaussianProcess
+from surrogate.networks.graph_net import GraphNet
+from surrogate.networks.koopman import Koopman
+from surrogate.networks.mlp import MLP
 from surrogate.networks.network import Network, Signature
 from surrogate.networks.pod import PODNet
 from surrogate.networks.pod_polynomial import PODPolynomial
 
-__all__ = ["FNO", "Network", "PODNet", "PODPolynomial", "Signature", "by_name"]
+__all__ = [
+    "FNO",
+    "MLP",
+    "Climatology",
+    "DeepONet",
+    "GaussianProcess",
+    "GraphNet",
+    "Koopman",
+    "Network",
+    "PODLinear",
+    "PODNet",
+    "PODPolynomial",
+    "Persistence",
+    "Signature",
+    "by_name",
+    "default_network",
+]
 
 
 def by_name(name: str) -> type[Network]:
