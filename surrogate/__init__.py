@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from surrogate.networks import (
         FNO,
         MLP,
+        ChannelsFirst,
         Climatology,
         DeepONet,
         GaussianProcess,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from surrogate.training import train
 
 _HOMES = {
+    "ChannelsFirst": "surrogate.networks",
     "Climatology": "surrogate.networks",
     "Comparison": "surrogate.comparison",
     "DeepONet": "surrogate.networks",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [
     "FNO",
     "MLP",
+    "ChannelsFirst",
     "Climatology",
     "Comparison",
     "DeepONet",

@@ -3,6 +3,7 @@
 import inspect
 
 from surrogate.networks.baselines import Climatology, Persistence, PODLinear
+from surrogate.networks.channels_first import ChannelsFirst
 from surrogate.networks.choice import default_network
 from surrogate.networks.deeponet import DeepONet
 from surrogate.networks.fno import FNO
@@ -17,6 +18,7 @@ from surrogate.networks.pod_polynomial import PODPolynomial
 __all__ = [
     "FNO",
     "MLP",
+    "ChannelsFirst",
     "Climatology",
     "DeepONet",
     "GaussianProcess",

@@ -101,6 +101,19 @@ def cases(without=()):
             yield pytest.param(make, signature, id=f"{name}, {problem}")
 
 
+def exports():
+    """All cases; recording a graph takes long, and by default there is one for each network."""
+    seen = set()
+    for name in MAKERS:
+        for problem in ("2-D fields", *SIGNATURES):
+            if refuses(name, SIGNATURES[problem]) or (name, problem) in seen:
+                continue
+            marks = () if name not in {other for other, _ in seen} else (pytest.mark.slow,)
+            seen.add((name, problem))
+            label = f"{name}, {problem}"
+            yield pytest.param(MAKERS[name], SIGNATURES[problem], marks=marks, id=label)
+
+
 def any_grid_makers():
     for name, make in MAKERS.items():
         if make().any_grid:
@@ -216,7 +229,7 @@ def test_single_and_double_precision_agree(make, signature):
     torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("make", "signature"), list(cases()))
+@pytest.mark.parametrize(("make", "signature"), list(exports()))
 def test_export_with_a_dynamic_batch(make, signature):
     network, inputs = built(make, signature), batch(signature)
     size = torch.export.Dim("batch", min=2, max=512)
