@@ -127,10 +127,15 @@ class Encoding:
             return max((o.channels.stop for o in self.outputs if o.spatial is spatial), default=0)
 
         grid = self.simulation.grid
+        first_channel, used = {}, 0
+        for declared in self.simulation.field_inputs.values():
+            if declared.initial_of is not None:
+                first_channel[declared.initial_of] = used
+            used += grid.ndim**declared.order
         return Signature(
             grid=grid.shape,
             periodic=grid.periodic,
-            in_channels=sum(grid.ndim**f.order for f in self.simulation.field_inputs.values()),
+            in_channels=used,
             in_scalars=len(self.simulation.parameters),
             out_channels=channels(True),
             out_scalars=channels(False),
@@ -140,6 +145,13 @@ class Encoding:
             placement=tuple(
                 placement_of(axis.points, axis.bounds, axis.is_periodic) for axis in grid.axes
             ),
+            frames=tuple(
+                self.simulation.times.size - self.first_frame[o.name]
+                for o in self.outputs
+                if o.spatial
+            ),
+            scalar_frames=self.simulation.times.size,
+            initial=tuple(first_channel.get(o.name, -1) for o in self.outputs if o.spatial),
         )
 
     @cached_property

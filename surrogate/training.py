@@ -22,7 +22,7 @@ from simulations.simulation import check_setting
 from surrogate import losses, metrics
 from surrogate.emulator import Surrogate
 from surrogate.encoding import Encoded, Encoding
-from surrogate.networks import FNO, PODPolynomial
+from surrogate.networks import default_network
 from surrogate.networks.network import Network
 
 #: Share of the budget in which the learning rate rises; over the rest it falls as a cosine
@@ -83,8 +83,8 @@ def train(
         dataset: a dataset, or what `simulations.open_dataset` opens: a folder of this library or
             of The Well, a file of PDEBench.
         network: an unbuilt network of `surrogate.networks`, or any module whose
-            ``forward(fields, scalars)`` returns ``(fields, scalars)``. By default `PODPolynomial`
-            for problems whose inputs are parameters alone, `FNO` for those with field inputs.
+            ``forward(fields, scalars)`` returns ``(fields, scalars)``. By default what
+            `surrogate.networks.default_network` chooses for a problem of this kind.
         checkpoint: file to save the state of the training to every few seconds. If it exists, and
             belongs to the same dataset, network and recipe, training continues from it.
         device: torch device.
@@ -103,7 +103,7 @@ def train(
         dataset = open_dataset(dataset)
     encoding = Encoding.of_dataset(dataset)
     if network is None:
-        network = FNO() if dataset.simulation.field_inputs else PODPolynomial()
+        network = default_network(encoding.signature, dataset.simulation.grid)
     plan = _make_recipe(network, recipe)
 
     torch.manual_seed(plan.seed)

@@ -2,9 +2,17 @@
 
 import inspect
 
+from surrogate.networks.baselines import Climatology, Persistence, PODLinear
+from surrogate.networks.channels_first import ChannelsFirst
+from surrogate.networks.choice import default_network
+from surrogate.networks.deeponet import DeepONet
 from surrogate.networks.dilated_resnet import DilatedResNet
 from surrogate.networks.factorized_fno import FactorizedFNO
 from surrogate.networks.fno import FNO
+from surrogate.networks.gaussian_process import GaussianProcess
+from surrogate.networks.graph_net import GraphNet
+from surrogate.networks.koopman import Koopman
+from surrogate.networks.mlp import MLP
 from surrogate.networks.network import Network, Signature
 from surrogate.networks.pod import PODNet
 from surrogate.networks.pod_polynomial import PODPolynomial
@@ -14,16 +22,26 @@ from surrogate.networks.unet import UNet
 
 __all__ = [
     "FNO",
+    "MLP",
+    "ChannelsFirst",
+    "Climatology",
+    "DeepONet",
     "DilatedResNet",
     "FactorizedFNO",
+    "GaussianProcess",
+    "GraphNet",
+    "Koopman",
     "Network",
+    "PODLinear",
     "PODNet",
     "PODPolynomial",
+    "Persistence",
     "Signature",
     "Transolver",
     "TuckerFNO",
     "UNet",
     "by_name",
+    "default_network",
 ]
 
 

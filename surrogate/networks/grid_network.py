@@ -64,12 +64,6 @@ class GridNetwork(Network):
         self._geometries: dict[tuple[int, ...], Geometry] = {}
         self._check_at_least_one("width", "projection")
 
-    def _check_at_least_one(self, *names: str) -> None:
-        for name in names:
-            value = self.config[name]
-            if (value if isinstance(value, int) else min(value)) < 1:
-                raise ValueError(f"{name}={value}: must be at least 1")
-
     @abstractmethod
     def create_blocks(self, signature: Signature) -> list[int]:
         """Make ``self.blocks`` and return how many channels of each one are modulated."""

@@ -28,10 +28,16 @@ class Signature:
         out_channels: field outputs at each point.
         out_scalars: scalar outputs.
         field_channels: how many of the output channels belong to each physical field, in their
-            order; by default they are one field.
+            order; by default they are one field. Within a field, stored times come first and the
+            components of a vector second: channel ``time · components + component``.
         placement: where the points of each axis are: centres of equal cells, equidistant nodes
             from end to end (on a periodic axis without the end), or the Chebyshev nodes of a
             polynomial. By default nodes on periodic axes and cells on others.
+        frames: for each field how many stored times are among its channels, by default one. All
+            fields end at the same time; one whose first frame is given begins a frame later.
+        scalar_frames: the same for all scalar outputs, each of which has its stored times together.
+        initial: for each field the first input channel of its given first frame, −1 where none is
+            given; by default none is.
 
     Raises:
         ValueError: if a size is impossible.
@@ -45,6 +51,9 @@ class Signature:
     out_scalars: int = 0
     field_channels: tuple[int, ...] = ()
     placement: tuple[Placement, ...] = ()
+    frames: tuple[int, ...] = ()
+    scalar_frames: int = 1
+    initial: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", tuple(self.grid))
@@ -77,10 +86,47 @@ class Signature:
             raise ValueError(
                 f"field_channels={self.field_channels}: must add up to {self.out_channels}"
             )
+        fields = len(self.field_channels)
+        for name, default in (("frames", 1), ("initial", -1)):
+            values = tuple(getattr(self, name)) or (default,) * fields
+            object.__setattr__(self, name, values)
+            if len(values) != fields:
+                raise ValueError(f"{name}={values}: one entry for each of {fields} fields")
+        for channels, frames, start in zip(
+            self.field_channels, self.frames, self.initial, strict=True
+        ):
+            if frames < 1 or channels % frames:
+                raise ValueError(
+                    f"frames={self.frames}: {channels} channels of a field are not {frames} frames"
+                )
+            if start >= 0 and start + channels // frames > self.in_channels:
+                raise ValueError(
+                    f"initial={self.initial}: a first frame exceeds in_channels={self.in_channels}"
+                )
+        if self.scalar_frames < 1 or self.out_scalars % self.scalar_frames:
+            raise ValueError(
+                f"scalar_frames={self.scalar_frames}: must divide out_scalars={self.out_scalars}"
+            )
         if self.in_channels + self.in_scalars == 0:
             raise ValueError("in_channels=0 and in_scalars=0: a network needs an input")
         if self.out_channels + self.out_scalars == 0:
             raise ValueError("out_channels=0 and out_scalars=0: a network needs an output")
+
+    @property
+    def components(self) -> tuple[int, ...]:
+        """Components of each field: 1 for a scalar, more for a vector."""
+        return tuple(c // n for c, n in zip(self.field_channels, self.frames, strict=True))
+
+    @property
+    def first_frames(self) -> tuple[int, ...]:
+        """For each output channel the input channel with its first frame, −1 where none is."""
+        sources: list[int] = []
+        for start, frames, components in zip(
+            self.initial, self.frames, self.components, strict=True
+        ):
+            once = range(start, start + components) if start >= 0 else (-1,) * components
+            sources += [*once] * frames
+        return tuple(sources)
 
 
 class Network(nn.Module, ABC):
@@ -105,6 +151,13 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.signature: Signature | None = None
+
+    def _check_at_least_one(self, *names: str) -> None:
+        """Raise ValueError if one of these settings is smaller than 1."""
+        for name in names:
+            value = self.config[name]
+            if (value if isinstance(value, int) else min(value)) < 1:
+                raise ValueError(f"{name}={value}: must be at least 1")
 
     def build(self, signature: Signature) -> Self:
         """Create the layers for these sizes and return the network itself.

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from surrogate.networks.convolutional_branch import ConvolutionalBranch
 from surrogate.networks.network import Network, Signature
 
 
@@ -83,42 +84,84 @@ class PODDecoder(Network):
         return fields, scalars
 
 
+class PODInputs(nn.Module):
+    """Scalars and whitened POD coefficients of the field inputs, ``(batch, size)``.
+
+    Args:
+        signature: sizes of the problem.
+        modes: coefficients for each input channel, at most.
+    """
+
+    basis: Tensor
+
+    def __init__(self, signature: Signature, modes: int) -> None:
+        super().__init__()
+        points = math.prod(signature.grid)
+        rank = min(modes, points) * signature.in_channels
+        self.register_buffer("basis", torch.zeros(points * signature.in_channels, rank))
+        self.size = signature.in_scalars + rank
+
+    def fit(self, fields: Tensor) -> None:
+        """Take the basis from training inputs ``(samples, *grid, in_channels)``."""
+        if fields.shape[-1]:
+            snapshots = fields.double().flatten(1)
+            vectors = principal_directions(snapshots, self.basis.shape[1])
+            spread = (snapshots @ vectors.T).std(dim=0).clamp_min(1e-12)
+            self.basis[:, : len(vectors)] = (vectors / spread[:, None]).T
+
+    def forward(self, fields: Tensor, scalars: Tensor) -> Tensor:
+        if not fields.shape[-1]:
+            return scalars
+        return torch.cat([scalars, fields.flatten(1) @ self.basis], dim=1)
+
+
 class PODNet(PODDecoder):
     """POD coefficients of the outputs by a multilayer perceptron.
 
-    It takes the scalars and, where there are field inputs, their POD coefficients. All coefficients
-    are whitened on both sides.
+        y(x) = Σ_k Φ_k(x) (m_k + σ_k b_k(inputs))
+
+    with the mean m and the deviation σ of the training coefficients. The perceptron b takes the
+    scalars and, where there are field inputs, their whitened POD coefficients or what a
+    convolutional branch makes of them. That is POD-DeepONet (Lu et al. 2022, section 3.1.3), whose
+    trunk is the POD basis: it has no class of its own here.
 
     Args:
         modes: basis vectors for each output field and each field input, at most.
         width: of the hidden layers.
         layers: hidden layers.
+        branch: how fields go in: ``"pod"`` or ``"convolution"``, see `ConvolutionalBranch`.
+
+    References:
+        Lu et al., A comprehensive and fair comparison of two neural operators (with practical
+        extensions) based on FAIR data, Computer Methods in Applied Mechanics and Engineering 393
+        (2022) 114778.
     """
 
     mean: Tensor
     deviation: Tensor
-    input_basis: Tensor
 
     recipe: ClassVar[dict[str, Any]] = {"epochs": 300, "batch_size": 32, "learning_rate": 3e-3}
 
-    def __init__(self, modes: int = 48, width: int = 128, layers: int = 3) -> None:
-        super().__init__(modes=modes, width=width, layers=layers)
-        for name, value in self.config.items():
-            if value < 1:
-                raise ValueError(f"{name}={value}: must be at least 1")
+    def __init__(
+        self, modes: int = 48, width: int = 128, layers: int = 3, branch: str = "pod"
+    ) -> None:
+        super().__init__(modes=modes, width=width, layers=layers, branch=branch)
+        self._check_at_least_one("modes", "width", "layers")
+        if branch not in ("pod", "convolution"):
+            raise ValueError(f"branch={branch!r}: must be 'pod' or 'convolution'")
         self.modes, self.width, self.layers = modes, width, layers
 
     def create_layers(self, signature: Signature) -> None:
         super().create_layers(signature)
-        inputs, outputs = signature.in_scalars, sum(self.ranks)
-        if signature.in_channels:
-            points = math.prod(signature.grid)
-            rank = min(self.modes, points) * signature.in_channels
-            self.register_buffer("input_basis", torch.zeros(points * signature.in_channels, rank))
-            inputs += rank
+        self.inputs: PODInputs | ConvolutionalBranch
+        if self.config["branch"] == "convolution":
+            self.inputs = ConvolutionalBranch(signature)
+        else:
+            self.inputs = PODInputs(signature, self.modes)
+        outputs = sum(self.ranks)
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("deviation", torch.ones(outputs))
-        sizes = [inputs, *[self.width] * self.layers]
+        sizes = [self.inputs.size, *[self.width] * self.layers]
         hidden: list[nn.Module] = []
         for before, after in itertools.pairwise(sizes):
             hidden += [nn.Linear(before, after), nn.GELU()]
@@ -130,17 +173,13 @@ class PODNet(PODDecoder):
         coefficients = torch.cat(targets, dim=1)
         self.mean.copy_(coefficients.mean(dim=0))
         self.deviation.copy_(coefficients.std(dim=0).clamp_min(1e-12))
-        if fields.shape[-1]:
-            snapshots = fields.double().flatten(1)
-            vectors = principal_directions(snapshots, self.input_basis.shape[1])
-            spread = (snapshots @ vectors.T).std(dim=0).clamp_min(1e-12)
-            self.input_basis[:, : len(vectors)] = (vectors / spread[:, None]).T
+        if isinstance(self.inputs, PODInputs):
+            self.inputs.fit(fields)
 
     def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
         self.check_inputs(fields, scalars)
-        if fields.shape[-1]:
-            scalars = torch.cat([scalars, fields.flatten(1) @ self.input_basis], dim=1)
-        return self.decode(torch.addcmul(self.mean, self.deviation, self.perceptron(scalars)))
+        whitened = self.perceptron(self.inputs(fields, scalars))
+        return self.decode(torch.addcmul(self.mean, self.deviation, whitened))
 
 
 def principal_directions(snapshots: Tensor, count: int) -> Tensor:

@@ -3,8 +3,6 @@
 References:
     Xiu, Karniadakis, The Wiener–Askey polynomial chaos for stochastic differential equations, SIAM
     Journal on Scientific Computing 24 (2002) 619: polynomials of the parameters.
-    Allen, The relationship between variable selection and data augmentation and a method for
-    prediction, Technometrics 16 (1974) 125: the leave-one-out error (PRESS).
 """
 
 import itertools
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from surrogate.networks.network import Signature
 from surrogate.networks.pod import PODDecoder
+from surrogate.networks.regression import ridge_regression
 
 # Penalties that are tried: factor from one degree to the next, and strength at degree 0
 GROWTHS = (1.3, 1.6, 2.0)
@@ -48,9 +47,7 @@ class PODPolynomial(PODDecoder):
 
     def __init__(self, modes: int = 64, max_terms: int = 400) -> None:
         super().__init__(modes=modes, max_terms=max_terms)
-        for name, value in self.config.items():
-            if value < 1:
-                raise ValueError(f"{name}={value}: must be at least 1")
+        self._check_at_least_one("modes", "max_terms")
         self.modes, self.max_terms = modes, max_terms
 
     def create_layers(self, signature: Signature) -> None:
@@ -69,28 +66,14 @@ class PODPolynomial(PODDecoder):
         self, fields: Tensor, scalars: Tensor, targets: list[Tensor], weights: list[Tensor]
     ) -> None:
         terms = self.terms(scalars).double()
-        fitted = [self._regress(terms, t, w) for t, w in zip(targets, weights, strict=True)]
-        self.coefficients.copy_(torch.cat(fitted, dim=1))
-
-    def _regress(self, terms: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Weighted ridge regression with the penalty of the smallest leave-one-out error."""
-        n = len(terms)
-        matrix, weighted = weights * terms, weights * targets
+        # A term of high degree costs exponentially more
         degrees = self.exponents.sum(dim=0).double()
-        scale = float(weights.pow(2).mean().sqrt()) * math.sqrt(n)
-        best, best_error = torch.zeros(terms.shape[1], targets.shape[1]).double(), math.inf
-        for growth, strength in itertools.product(GROWTHS, STRENGTHS):
-            penalty = torch.diag(scale * strength * growth**degrees)
-            q, r = torch.linalg.qr(torch.cat([matrix, penalty]))
-            q = q[:n]
-            fit = torch.linalg.solve_triangular(r, q.T @ weighted, upper=True)
-            # The error at each sample, if it were left out, follows from its leverage
-            leverage = q.pow(2).sum(dim=1, keepdim=True)
-            left_out = (weighted - matrix @ fit) / (1 - leverage)
-            error = float(left_out.norm(dim=1).mean())
-            if error < best_error:
-                best, best_error = fit, error
-        return best
+        penalties = [s * g**degrees for g, s in itertools.product(GROWTHS, STRENGTHS)]
+        fitted = [
+            ridge_regression(terms, target, weight, penalties)
+            for target, weight in zip(targets, weights, strict=True)
+        ]
+        self.coefficients.copy_(torch.cat(fitted, dim=1))
 
     def terms(self, scalars: Tensor) -> Tensor:
         """Values of all polynomial terms, ``(batch, terms)``."""

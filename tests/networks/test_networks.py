@@ -12,12 +12,21 @@ import torch
 
 import simulations
 from surrogate import networks
+from surrogate.encoding import Encoding
 from surrogate.losses import relative_l2
 from surrogate.networks import (
     FNO,
+    MLP,
+    Climatology,
+    DeepONet,
     DilatedResNet,
     FactorizedFNO,
+    GaussianProcess,
+    GraphNet,
+    Koopman,
     Network,
+    Persistence,
+    PODLinear,
     PODNet,
     PODPolynomial,
     Signature,
@@ -25,7 +34,9 @@ from surrogate.networks import (
     TuckerFNO,
     UNet,
 )
+from surrogate.networks.convolutional_branch import ConvolutionalBranch
 from surrogate.networks.fourier import SpectralConv, fourier_transforms
+from surrogate.networks.gaussian_process import hyper_parameters
 from surrogate.networks.geometry import placement_of, positions, resampling, weights
 from surrogate.networks.pointwise import Pointwise
 
@@ -35,6 +46,21 @@ SIGNATURES = {
     "2-D fields": Signature((12, 10), (True, False), 1, 2, 3, 2, (2, 1)),
     "2-D parameters": Signature((9, 9), (False, False), 0, 2, 3, 1, (1, 2)),
     "3-D fields": Signature((8, 6, 10), (True, True, False), 1, 1, 1),
+    "trajectories": Signature(
+        (20,),
+        (True,),
+        in_channels=4,
+        in_scalars=1,
+        out_channels=17,
+        out_scalars=5,
+        field_channels=(4, 8, 5),
+        frames=(4, 4, 5),
+        scalar_frames=5,
+        initial=(1, 2, -1),
+    ),
+    "particles": Signature(
+        (6,), (False,), 5, 1, 12, 3, (3,) * 4, frames=(3,) * 4, initial=(1, 2, 3, 4)
+    ),
 }
 MAKERS: dict[str, Callable[[], Network]] = {
     "FNO": lambda: FNO(modes=4, width=8, layers=2),
@@ -47,7 +73,26 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "Transolver": lambda: Transolver(width=8, layers=2, heads=2, slices=4, frequencies=3),
     "PODNet": lambda: PODNet(modes=5, width=16, layers=2),
     "PODPolynomial": lambda: PODPolynomial(modes=5, max_terms=30),
+    "PODNet with convolutions": lambda: PODNet(modes=5, width=16, layers=2, branch="convolution"),
+    "MLP": lambda: MLP(width=16, layers=2),
+    "DeepONet": lambda: DeepONet(basis=6, width=16, layers=2, frequencies=2),
+    "DeepONet with convolutions": lambda: DeepONet(basis=6, width=16, branch="convolution"),
+    "Koopman": lambda: Koopman(observables=6, modes=5, width=16),
+    "Koopman, linear decoder": lambda: Koopman(observables=6, width=16, decoder_layers=0),
+    "GraphNet": lambda: GraphNet(width=12, rounds=2, neighbours=3),
+    "Climatology": Climatology,
+    "Persistence": Persistence,
+    "PODLinear": lambda: PODLinear(modes=5, input_modes=4),
+    "GaussianProcess": lambda: GaussianProcess(modes=3, input_modes=2, points=12, tuning=10),
 }
+#: Problems that a network refuses
+REFUSED: dict[str, Callable[[Signature], bool]] = {
+    "PODPolynomial": lambda signature: signature.in_channels > 0,
+    "GraphNet": lambda signature: len(signature.grid) != 1,
+    "Persistence": lambda signature: max(signature.initial) < 0,
+}
+#: Networks whose answer does not depend on all inputs, by intention
+BLIND = ("Climatology", "Persistence")
 #: Networks that commute with translations of a periodic grid, and by how many points
 EQUIVARIANT = {
     "FNO": 1,
@@ -59,14 +104,32 @@ EQUIVARIANT = {
 }
 
 
-def cases(default: tuple[str, ...] = tuple(SIGNATURES)):
-    """Every network with every problem that it serves; those not in ``default`` are slow."""
+def refuses(name: str, signature: Signature) -> bool:
+    return name in REFUSED and REFUSED[name](signature)
+
+
+def cases(without=()):
+    """Every network with every problem that it serves."""
     for name, make in MAKERS.items():
+        if name in without:
+            continue
         for problem, signature in SIGNATURES.items():
-            if name == "PODPolynomial" and signature.in_channels:
+            if refuses(name, signature):
                 continue
-            marks = [] if problem in default else [pytest.mark.slow]
-            yield pytest.param(make, signature, id=f"{name}, {problem}", marks=marks)
+            yield pytest.param(make, signature, id=f"{name}, {problem}")
+
+
+def exports():
+    """All cases; recording a graph takes long, and by default there is one for each network."""
+    seen = set()
+    for name in MAKERS:
+        for problem in ("2-D fields", *SIGNATURES):
+            if refuses(name, SIGNATURES[problem]) or (name, problem) in seen:
+                continue
+            marks = () if name not in {other for other, _ in seen} else (pytest.mark.slow,)
+            seen.add((name, problem))
+            label = f"{name}, {problem}"
+            yield pytest.param(MAKERS[name], SIGNATURES[problem], marks=marks, id=label)
 
 
 def any_grid_makers():
@@ -117,7 +180,7 @@ def test_samples_of_a_batch_do_not_see_each_other(make, signature):
     torch.testing.assert_close(together, alone, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("make", "signature"), list(cases()))
+@pytest.mark.parametrize(("make", "signature"), list(cases(BLIND)))
 def test_every_input_matters(make, signature):
     network, (fields, scalars) = (
         built(make, signature, torch.float64),
@@ -134,7 +197,7 @@ def test_every_input_matters(make, signature):
         assert not torch.allclose(network(moved, scalars)[0], before, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(("make", "signature"), list(cases()))
+@pytest.mark.parametrize(("make", "signature"), list(cases(BLIND)))
 def test_gradients_are_those_of_finite_differences(make, signature):
     network = built(make, signature, torch.float64)
     fields, scalars = batch(signature, 2, torch.float64)
@@ -184,7 +247,7 @@ def test_single_and_double_precision_agree(make, signature):
     torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("make", "signature"), list(cases(default=("2-D parameters",))))
+@pytest.mark.parametrize(("make", "signature"), list(exports()))
 def test_export_with_a_dynamic_batch(make, signature):
     network, inputs = built(make, signature), batch(signature)
     size = torch.export.Dim("batch", min=2, max=512)
@@ -277,9 +340,11 @@ def test_some_steps_of_an_optimiser_learn_advection_at_a_given_speed(make):
     assert error < 0.65 * persistence
 
 
-@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_misuse_is_refused_by_name(make):
-    signature = SIGNATURES["2-D parameters"]
+@pytest.mark.parametrize("name", MAKERS)
+def test_misuse_is_refused_by_name(name):
+    make = MAKERS[name]
+    problems = ("2-D parameters", "trajectories")
+    signature = next(SIGNATURES[p] for p in problems if not refuses(name, SIGNATURES[p]))
     fields, scalars = batch(signature)
     with pytest.raises(RuntimeError, match="build"):
         make()(fields, scalars)
@@ -287,7 +352,7 @@ def test_misuse_is_refused_by_name(make):
     with pytest.raises(RuntimeError, match="already built"):
         network.build(signature)
     with pytest.raises(ValueError, match="scalars of shape"):
-        network(fields, scalars[:, :1])
+        network(fields, scalars[:, 1:])
     with pytest.raises(ValueError, match="fields of shape"):
         network(fields[..., None, :], scalars)
 
@@ -635,3 +700,300 @@ class TestPODPolynomial:
     def test_refuses_field_inputs(self):
         with pytest.raises(ValueError, match="takes parameters alone"):
             PODPolynomial().build(SIGNATURES["1-D fields"])
+
+
+def test_what_a_network_cannot_serve_it_refuses():
+    for name, refused in REFUSED.items():
+        for signature in filter(refused, SIGNATURES.values()):
+            with pytest.raises(ValueError, match=r"grid=|in_channels=|initial="):
+                MAKERS[name]().build(signature)
+
+
+def relative(answer: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((answer.detach() - truth).norm() / truth.norm())
+
+
+class TestFrames:
+    def test_channels_know_their_first_frame(self):
+        signature = SIGNATURES["trajectories"]
+        assert signature.components == (1, 2, 1)
+        assert signature.first_frames == (1,) * 4 + (2, 3) * 4 + (-1,) * 5
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"frames": (3, 4, 5)}, "frames"),
+            ({"frames": (4, 4)}, "one entry"),
+            ({"scalar_frames": 2}, "scalar_frames=2"),
+            ({"initial": (1, 3, -1)}, "exceeds in_channels=4"),
+        ],
+    )
+    def test_impossible_ones_are_refused(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(SIGNATURES["trajectories"], **changes)
+
+
+class TestBaselines:
+    def test_persistence_repeats_what_is_given_and_averages_the_rest(self):
+        signature = SIGNATURES["trajectories"]
+        network = Persistence().build(signature)
+        inputs = batch(signature)
+        out_fields, out_scalars = torch.randn(16, 20, 17), torch.randn(16, 5)
+        network.prepare(*batch(signature, 16), out_fields, out_scalars)
+        fields, scalars = network(*inputs)
+        assert torch.equal(fields[..., 3], inputs[0][..., 1])
+        assert torch.equal(fields[..., 4:12].unflatten(-1, (4, 2))[..., 2, :], inputs[0][..., 2:4])
+        torch.testing.assert_close(fields[2, :, 12:], out_fields.mean(dim=0)[:, 12:])
+        torch.testing.assert_close(scalars[1], out_scalars.mean(dim=0))
+
+    def test_linear_maps_are_found_by_regression(self):
+        """Of parameters and fields, with a constant: below a penalty of 1e-8."""
+        torch.manual_seed(0)
+        signature = Signature((9,), (True,), 1, 2, 2, 1)
+        network = PODLinear().build(signature).double()
+        matrix = torch.randn(11, 19, dtype=torch.float64)
+
+        def data(n: int, seed: int):
+            fields, scalars = batch(signature, n, torch.float64, seed)
+            y = torch.cat([fields.flatten(1), scalars], dim=1) @ matrix + 0.7
+            return fields, scalars, y[:, :18].reshape(n, 9, 2), y[:, 18:]
+
+        network.prepare(*data(60, 0))
+        *inputs, truth, value = data(20, 1)
+        assert relative(network(*inputs)[0], truth) < 1e-5
+        assert relative(network(*inputs)[1], value) < 1e-5
+
+
+class TestGaussianProcess:
+    def test_interpolates_a_smooth_map_from_few_samples(self):
+        x = torch.linspace(0, 1, 30, dtype=torch.float64)
+        signature = Signature((30,), (False,), 0, 2, 1, 1)
+
+        def data(n: int, seed: int):
+            _, scalars = batch(signature, n, torch.float64, seed)
+            u = torch.sin(3 * scalars[:, :1] + x) + scalars[:, 1:] * x**2
+            return torch.zeros(n, 30, 0).double(), scalars, u[..., None], u[:, :1]
+
+        network = GaussianProcess(points=64, tuning=40).build(signature)
+        network.prepare(*(tensor.float() for tensor in data(50, 0)))
+        *inputs, truth, value = data(200, 1)
+        answer = network(*(tensor.float() for tensor in inputs))
+        assert relative(answer[0], truth) < 1e-3
+        assert relative(answer[1], value) < 1e-3
+
+    def test_prediction_is_that_of_scikit_learn(self):
+        gaussian_process = pytest.importorskip("sklearn.gaussian_process")
+        kernels = gaussian_process.kernels
+        signature = Signature((), (), 0, 2, 0, 1)
+        _, scalars = batch(signature, 30, torch.float64)
+        y = torch.sin(4 * scalars[:, :1]) * scalars[:, 1:] + 0.3
+        network = GaussianProcess(points=40).build(signature).double()
+        none = torch.zeros(30, 0).double()
+        network.prepare(none, scalars, none, y)
+        standardised = (y - y.mean()) / y.std()
+        strength, lengths, noise = hyper_parameters(scalars, standardised[:, 0])
+        kernel = strength * kernels.RBF(lengths.numpy())
+        theirs = gaussian_process.GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
+        theirs.fit(scalars.numpy(), standardised[:, 0].numpy())
+        _, new = batch(signature, 10, torch.float64, seed=9)
+        expected = y.mean() + y.std() * torch.as_tensor(theirs.predict(new.numpy()))
+        answer = network(none[:10], new)[1][:, 0]
+        torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+
+    def test_keeps_its_weights_in_double_precision(self):
+        network = built(MAKERS["GaussianProcess"], SIGNATURES["2-D parameters"])
+        before = network.weights.clone()
+        assert torch.equal(network.float().double().weights, before)
+        assert before.dtype == torch.float64
+
+    def test_too_many_outputs_are_refused(self):
+        with pytest.raises(ValueError, match="out_scalars=600"):
+            GaussianProcess().build(Signature((), (), 0, 2, 0, 600))
+
+
+class TestMLP:
+    def test_gives_scalars_where_there_is_no_grid(self):
+        signature = Signature((), (), 0, 3, 0, 7)
+        network = built(MAKERS["MLP"], signature)
+        fields, scalars = network(*batch(signature))
+        assert fields.shape == (4, 0)
+        assert scalars.shape == (4, 7)
+        assert float(scalars.detach().std()) > 0
+
+    def test_fields_that_are_too_large_are_refused(self):
+        with pytest.raises(ValueError, match="262144 values"):
+            MLP().build(Signature((512, 512), (True, True), 1, 0, 1))
+
+
+class TestDeepONet:
+    def test_is_the_product_that_its_equation_says(self):
+        signature = SIGNATURES["2-D fields"]
+        network = built(lambda: DeepONet(basis=5, width=8), signature, torch.float64)
+        torch.nn.init.normal_(network.bias)
+        fields, scalars = batch(signature, dtype=torch.float64)
+        b = network.branch(torch.cat([fields.flatten(1), scalars], dim=1))
+        t = network.trunk(network.position).reshape(12, 10, 3, 5)
+        first = torch.einsum("bk,xyck->bxyc", b[:, :5], t[:, :, :2])
+        second = torch.einsum("bk,xyck->bxyc", b[:, 5:10], t[:, :, 2:])
+        expected = torch.cat([first, second], dim=-1) / 5**0.5 + network.bias
+        torch.testing.assert_close(network(fields, scalars)[0], expected, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(network(fields, scalars)[1], b[:, 10:])
+
+    def test_needs_a_grid(self):
+        with pytest.raises(ValueError, match=r"grid=\(\)"):
+            DeepONet().build(Signature((), (), 0, 1, 0, 3))
+
+
+class TestKoopman:
+    def test_observables_obey_one_linear_map(self):
+        """z_{n+1} = K z_n with the same K for all n, and no eigenvalue beyond the unit circle."""
+        signature = SIGNATURES["trajectories"]
+        network = built(MAKERS["Koopman"], signature, torch.float64)
+        torch.nn.init.normal_(network.rates, std=5.0)
+        fields, scalars = batch(signature, 40, torch.float64)
+        scalars[:] = 0.3
+        z = network.observe(fields, scalars).detach()
+        assert z.shape == (40, 5, 12)
+        step = torch.linalg.lstsq(z[:, 0], z[:, 1]).solution
+        torch.testing.assert_close(z[:, 3] @ step, z[:, 4], rtol=1e-6, atol=1e-8)
+        assert float(torch.linalg.eigvals(step).abs().max()) < 1
+
+    def test_rates_depend_on_the_parameters(self):
+        network = built(MAKERS["Koopman"], SIGNATURES["trajectories"])
+        decay, _ = network.rates_at(torch.tensor([[-1.0], [1.0]]))
+        assert not torch.allclose(decay[0], decay[1])
+
+    def test_fields_end_together(self):
+        """The frames of all fields come from the last observables, the first of one from the first.
+
+        With a field that is one frame longer, only that one sees the first observables.
+        """
+        signature = SIGNATURES["trajectories"]
+        network = built(MAKERS["Koopman, linear decoder"], signature, torch.float64)
+        inputs = batch(signature, dtype=torch.float64)
+        before, series = network(*inputs)
+        observe = network.observe
+        changed = torch.zeros(5, 1, dtype=torch.float64)
+        changed[0] = 1.0
+        network.observe = lambda *given: observe(*given) + changed
+        after, series_after = network(*inputs)
+        moved = ((after - before).abs().amax(dim=(0, 1)) > 1e-9).tolist()
+        assert moved == [False] * 12 + [True] + [False] * 4
+        assert ((series_after - series).abs().amax(dim=0) > 1e-9).tolist() == [True] + [False] * 4
+
+    def test_travelling_waves_have_a_finite_koopman_representation(self):
+        """Advection is linear and turns each Fourier pair at its own rate: it is learnt."""
+        torch.manual_seed(0)
+        x = torch.arange(16) / 16
+        signature = Signature((16,), (True,), 1, 0, 8, frames=(8,), initial=(0,))
+
+        def waves(n: int):
+            phase, size = torch.rand(n, 1, 1), torch.rand(n, 1, 1) + 0.5
+            t = torch.arange(9) / 9
+            u = size * torch.sin(2 * torch.pi * (x[:, None] - 0.7 * t + phase))
+            return u[..., :1], torch.zeros(n, 0), u[..., 1:]
+
+        network = Koopman(observables=2, width=32, layers=1, decoder_layers=0).build(signature)
+        fields, scalars, truth = waves(64)
+        network.prepare(fields, scalars, truth, torch.zeros(64, 0))
+        optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+        for _ in range(400):
+            optimiser.zero_grad()
+            loss = (network(fields, scalars)[0] - truth).square().mean()
+            loss.backward()
+            optimiser.step()
+        fields, scalars, truth = waves(32)
+        assert relative(network(fields, scalars)[0], truth) < 0.05
+
+
+class TestGraphNet:
+    def problem(self, members: int = 9, **settings):
+        signature = dataclasses.replace(SIGNATURES["particles"], grid=(members,))
+        make = lambda: GraphNet(width=12, rounds=2, **settings)  # noqa: E731
+        return built(make, signature, torch.float64), *batch(signature, dtype=torch.float64)
+
+    @pytest.mark.parametrize("neighbours", [4, 20])
+    def test_relabelling_relabels_the_answer(self, neighbours):
+        network, fields, scalars = self.problem(neighbours=neighbours)
+        order = torch.randperm(9, generator=torch.Generator().manual_seed(3))
+        answer, value = network(fields, scalars)
+        relabelled, same = network(fields[:, order], scalars)
+        torch.testing.assert_close(relabelled, answer[:, order], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(same, value, rtol=1e-10, atol=1e-10)
+
+    def test_everybody_moves_along(self):
+        network, fields, scalars = self.problem(neighbours=4)
+        answer, value = network(fields, scalars)
+        shift = torch.tensor([0.0, 0.7, -2.0, 0.0, 0.0], dtype=torch.float64)
+        moved, same = network(fields + shift, scalars)
+        expected = answer + shift[[1] * 3 + [2] * 3 + [0] * 6]
+        torch.testing.assert_close(moved, expected, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(same, value, rtol=1e-9, atol=1e-9)
+        faster = network(fields + shift.roll(2), scalars)[0]
+        assert not torch.allclose(faster[..., :6], answer[..., :6], atol=1e-3)
+
+    def test_an_image_in_a_periodic_box_is_the_same_individual(self):
+        network, fields, scalars = self.problem(neighbours=4, period=1.7)
+        jumps = torch.randint(-2, 3, (4, 9, 2), generator=torch.Generator().manual_seed(1)).double()
+        images = fields.clone()
+        images[..., 1:3] += 1.7 * jumps
+        answer, moved = network(fields, scalars)[0], network(images, scalars)[0]
+        expected = answer.clone()
+        expected[..., :6] += 1.7 * jumps.repeat_interleave(3, dim=-1)
+        torch.testing.assert_close(moved, expected, rtol=1e-9, atol=1e-9)
+
+    def test_the_nearest_are_heard(self):
+        network, fields, _ = self.problem(neighbours=3)
+        x = fields[..., network.coordinates]
+        distance = torch.cdist(x, x) + 1e9 * torch.eye(9).double()
+        expected = distance.argsort(dim=-1)[..., :3].sort(dim=-1).values
+        assert torch.equal(network.senders(x).sort(dim=-1).values, expected)
+
+    @pytest.mark.parametrize("settings", [{"positions": 5}, {"positions": -1}, {"period": 0.0}])
+    def test_impossible_settings_are_refused(self, settings):
+        with pytest.raises(ValueError, match=next(iter(settings))):
+            GraphNet(**settings).build(SIGNATURES["particles"])
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_convolutional_branch_wraps_on_periodic_axes_only(periodic):
+    """Where it wraps, a translation by all strides together leaves the layer before the flatten."""
+    torch.manual_seed(0)
+    branch = ConvolutionalBranch(Signature((16,), (periodic,), 1, 0, 1)).double()
+    u = torch.randn(1, 16, 1, dtype=torch.float64)
+    none = torch.zeros(1, 0).double()
+    answer, moved = (branch(v, none).reshape(-1, 4) for v in (u, u.roll(4, dims=1)))
+    assert torch.allclose(moved, answer.roll(1, dims=1)) is periodic
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        ("NaturalConvection", "PODPolynomial"),
+        ("LidDrivenCavity", "PODPolynomial"),
+        ("CylinderWake", "PODNet"),
+        ("Lorenz63", "MLP"),
+        ("Robertson", "MLP"),
+        ("Burgers", "FNO"),
+        ("DarcyFlow", "FNO"),
+        ("Ising", "FNO"),
+        ("NBody", "GraphNet"),
+        ("Lorenz96", "MLP"),
+        ("LennardJones", "MLP"),
+    ],
+)
+def test_the_network_that_is_chosen_suits_the_problem(system, expected):
+    simulation = simulations.make(system, {})
+    moments = dict.fromkeys((*simulation.fields, *simulation.field_inputs), (0.0, 1.0))
+    encoding = Encoding(simulation, moments, {})
+    chosen = networks.default_network(encoding.signature, simulation.grid)
+    assert type(chosen).__name__ == expected
+    chosen.build(encoding.signature)
+
+
+def test_many_parameters_of_a_field_and_short_axes_are_chosen_for():
+    grid = simulations.make("Burgers", {}).grid
+    many = Signature((256,), (True,), 0, 6, 1)
+    assert isinstance(networks.default_network(many, grid), PODNet)
+    short = Signature((4,), (True,), 1, 1, 1)
+    assert isinstance(networks.default_network(short, grid), MLP)
