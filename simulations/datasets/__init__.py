@@ -2,5 +2,6 @@
 
 from simulations.datasets.layout import SPLITS, Trajectories
 from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.windows import Window, Windows
 
-__all__ = ["SPLITS", "Dataset", "DatasetError", "Trajectories"]
+__all__ = ["SPLITS", "Dataset", "DatasetError", "Trajectories", "Window", "Windows"]
