@@ -22,6 +22,7 @@ import yaml
 from tqdm.auto import tqdm
 
 from simulations.datasets import layout, statistics
+from simulations.datasets.compression import Compression
 from simulations.datasets.layout import SPLITS, Trajectories
 from simulations.datasets.publish import publish_text, published, remove_abandoned
 from simulations.datasets.reader import Dataset, DatasetError, sample_generator
@@ -84,6 +85,7 @@ def generate(
     seed: int = 0,
     workers: int | None = None,
     splits: Sequence[float] = (0.8, 0.1, 0.1),
+    compression: Compression | None = None,
     progress: bool = True,
 ) -> Dataset:
     """Solve for ``n`` random inputs and store the trajectories.
@@ -100,6 +102,7 @@ def generate(
         seed: non-negative integer.
         workers: processes; by default as many as this process may use cores.
         splits: fractions for train, valid and test; they divide trajectories, never frames.
+        compression: how fields are stored; by default as they are.
         progress: show a progress bar with rate and remaining time on stderr.
 
     Returns:
@@ -118,7 +121,7 @@ def generate(
     if len(splits) != 3 or min(splits) < 0 or not np.isclose(sum(splits), 1.0):
         raise InvalidInput(f"splits={tuple(splits)}: must be three fractions that add up to 1")
 
-    manifest = _describe(folder, simulation, int(n), int(seed), splits)
+    manifest = _describe(folder, simulation, int(n), int(seed), splits, compression)
     remove_abandoned(folder)
     plans = list(_plan(manifest))
     waiting = [plan for plan in plans if not plan.is_complete(folder)]
@@ -140,7 +143,12 @@ def _available_cores() -> int:
 
 
 def _describe(
-    folder: Path, simulation: Simulation, n: int, seed: int, splits: Sequence[float]
+    folder: Path,
+    simulation: Simulation,
+    n: int,
+    seed: int,
+    splits: Sequence[float],
+    compression: Compression | None,
 ) -> dict[str, Any]:
     """Write ``dataset.json``, or check that what is there is the same dataset."""
     frame = sum(int(np.prod(f.shape(simulation.grid))) for f in simulation.fields.values())
@@ -155,16 +163,17 @@ def _describe(
         "samples_per_shard": min(
             affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
         ),
+        "compression": compression.to_json() if compression else None,
         "package": f"physurrogate {package_version()}",
     }
     path = folder / "dataset.json"
     if path.exists():
         existing = Dataset(folder).manifest
-        for key in ("system", "settings", "seed", "splits"):
+        for key in ("system", "settings", "seed", "splits", "compression"):
             ours = json.loads(json.dumps(manifest[key]))
-            if existing[key] != ours:
+            if existing.get(key) != ours:
                 raise DatasetError(
-                    f"{folder}: holds a dataset with {key}={existing[key]}, not {ours}; "
+                    f"{folder}: holds a dataset with {key}={existing.get(key)}, not {ours}; "
                     "choose another folder"
                 )
         if existing["n"] > n:
@@ -288,9 +297,11 @@ def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) 
         },
         {name: np.stack([s[name] for _, _, s in solutions]) for name in simulation.fields},
     )
+    compression = Dataset(folder).compression
+    samples = layout.as_stored(samples, compression)
     data = plan.data_path(folder)
     with published(data) as temporary:
-        layout.write_shard(temporary, simulation, samples, seed)
+        layout.write_shard(temporary, simulation, samples, seed, compression)
         checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
     record = {
         "planned": list(plan.indices),

@@ -147,15 +147,33 @@ def generate(
     preset: Preset = None,
     seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    compression: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Compress the fields: gzip.")
+    ] = None,
+    keep_bits: Annotated[
+        int | None,
+        typer.Option(metavar="BITS", help="Round the fields to so many bits of mantissa, 1 to 23."),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Generate a dataset; the same command continues one that was interrupted."""
     import simulations
 
+    stored = None
+    if compression is not None:
+        stored = simulations.datasets.Compression(compression, keep_bits=keep_bits)
+    elif keep_bits is not None:
+        raise typer.BadParameter("--keep-bits needs --compression")
     simulation = _make(name, settings, preset)
     dataset = simulations.generate(
-        simulation, n, output, seed=seed, workers=workers, progress=not quiet
+        simulation,
+        n,
+        output,
+        seed=seed,
+        workers=workers,
+        compression=stored,
+        progress=not quiet,
     )
     if as_json:
         counts = {split: dataset.count(split) for split in simulations.datasets.SPLITS}

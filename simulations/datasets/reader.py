@@ -10,6 +10,7 @@ import numpy as np
 import xarray
 
 from simulations.datasets import layout
+from simulations.datasets.compression import Compression
 from simulations.datasets.layout import Trajectories
 from simulations.simulation import Inputs, Simulation
 
@@ -64,6 +65,19 @@ class Dataset:
     @property
     def seed(self) -> int:
         return int(self.manifest["seed"])
+
+    @property
+    def compression(self) -> Compression | None:
+        """How fields are stored; None is as they are.
+
+        Raises:
+            DatasetError: in a way that this package does not know.
+        """
+        described = self.manifest.get("compression")
+        try:
+            return Compression.from_json(described) if described else None
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"{self.path}: compression={described}: {error}") from None
 
     def shards(self, split: str) -> list[Path]:
         """The files of a split, in order."""

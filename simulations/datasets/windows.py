@@ -3,15 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulations.datasets import layout
-from simulations.datasets.frames import OpenShards
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.frames import OpenShards, Shard
+from simulations.datasets.reader import Dataset
 from simulations.simulation import check_setting
 
 
@@ -97,47 +96,30 @@ class Windows:
             name: simulation.field_inputs[name].shape(grid)
             for name in layout.coefficient_names(simulation)
         }
-        self._open_shards = OpenShards()
-        self._index(dataset, split, list(simulation.parameters))
-        limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
         shapes = self._fields | self._field_inputs
+        names = list(simulation.parameters)
+        self._shards = list(
+            dataset._each_shard(split, lambda path: Shard.describe(path, names, shapes))
+        )
+        # Position of the first trajectory of each shard, and the end
+        self._bounds = np.cumsum([0, *(len(shard.indices) for shard in self._shards)])
+        self._samples = np.concatenate([shard.indices for shard in self._shards])
+        self._parameters = {
+            name: np.concatenate([shard.parameters[name] for shard in self._shards])
+            for name in names
+        }
+        self._open_shards = OpenShards()
+        limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
         needed = 4 * len(self._samples) * sum(int(np.prod(shape)) for shape in shapes.values())
         self._held = self._load() if needed <= limit else None
 
-    def _index(self, dataset: Dataset, split: str, parameters: Sequence[str]) -> None:
-        """Where each trajectory is; parameters are few and stay in memory."""
-        shapes = self._fields | self._field_inputs
-
-        def describe(path: Path) -> tuple[Path, NDArray[Any], dict[str, NDArray[Any]]]:
-            with self._open_shards.use(path) as shard:
-                samples = shard.whole("sample")
-                for name, shape in shapes.items():
-                    if shard.shape(name) != (samples.size, *shape):
-                        raise DatasetError(
-                            f"{path}: {name} has the shape {shard.shape(name)}, "
-                            f"not {(samples.size, *shape)}"
-                        )
-                return path, samples, {name: shard.whole(name) for name in parameters}
-
-        paths, samples, values = zip(*dataset._each_shard(split, describe), strict=True)
-        self._paths: tuple[Path, ...] = paths
-        self._samples = np.concatenate(samples).astype(np.int64)
-        self._parameters = {
-            name: np.concatenate([part[name] for part in values]) for name in parameters
-        }
-        # Position of the first trajectory of each shard, and the end
-        self._bounds = np.cumsum([0, *map(len, samples)])
-
     def _load(self) -> dict[str, NDArray[np.float32]]:
-        n = len(self._samples)
-        held = {}
-        for name, shape in (self._fields | self._field_inputs).items():
-            held[name] = np.empty((n, *shape), np.float32)
-        for path, start, end in zip(self._paths, self._bounds, self._bounds[1:], strict=False):
-            with self._open_shards.use(path) as shard:
-                for name, values in held.items():
-                    values[start:end] = shard.whole(name)
-        self._open_shards.close()
+        held = {
+            name: np.empty((len(self._samples), *shape), np.float32)
+            for name, shape in (self._fields | self._field_inputs).items()
+        }
+        for shard, start, end in zip(self._shards, self._bounds, self._bounds[1:], strict=False):
+            shard.load({name: values[start:end] for name, values in held.items()})
         return held
 
     def __getstate__(self) -> dict[str, Any]:
@@ -201,7 +183,7 @@ class Windows:
             if not rows.size:
                 continue
             number = shards[rows[0]]
-            with self._open_shards.use(self._paths[number]) as shard:
+            with self._open_shards.use(self._shards[number]) as shard:
                 for row in rows.tolist():
                     sample = int(trajectories[row] - self._bounds[number])
                     start = int(starts[row])
@@ -210,10 +192,10 @@ class Windows:
                     for name, values in out.items():
                         shard.read(name, values[row, repeats:], sample, stored)
                         if repeats:
-                            shard.read(name, values[row, :1], sample, slice(1))
+                            shard.read(name, values[row, :1], sample, slice(0, 1, 1))
                             values[row, 1:repeats] = values[row, 0]
                     for name, values in constant.items():
-                        shard.read(name, values[row], sample)
+                        shard.read_constant(name, values[row], sample)
         return out | constant
 
     def __getitem__(self, index: int) -> dict[str, Any]:
