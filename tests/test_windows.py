@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from simulations.datasets import Compression, Dataset, DatasetError, Windows
-from simulations.datasets.frames import OpenShards
 from tests.toy import Toy
 
 TOY = Toy(n=6, n_times=7)
@@ -201,7 +200,7 @@ class TestProcessesAndThreads:
         windows = Windows(made, "train", history=3)
         assert windows.in_memory
         pickled = pickle.dumps(windows)
-        assert len(pickled) < 0.1 * loaded.fields["load"].nbytes
+        assert loaded.fields["load"][3].tobytes() not in pickled
         copied = pickle.loads(pickled)
         assert not copied.in_memory
         assert windows.in_memory
@@ -210,7 +209,7 @@ class TestProcessesAndThreads:
     def test_threads(self, made, loaded, monkeypatch):
         """More shards than may be open: threads close what others have just used."""
         windows = Windows(made, "train", memory_gigabytes=0)
-        windows._open_shards = OpenShards(limit=2)
+        windows._open_shards._limit = 2
         known = enumerated(len(loaded), 1, 1, 1, False)
         rng = np.random.default_rng(0)
         asked = [rng.integers(0, len(known), 8).tolist() for _ in range(60)]
@@ -235,7 +234,7 @@ class TestOpenFiles:
     def test_stay_open_up_to_a_limit(self, copy):
         windows = Windows(copy, "train", memory_gigabytes=0)
         assert len(copy.shards("train")) > 5
-        windows._open_shards = OpenShards(limit=3)
+        windows._open_shards._limit = 3
         for _ in range(2):
             windows.batch(range(len(windows)))
             opened = self.opened(copy)
@@ -264,7 +263,7 @@ class TestBadShards:
         windows = Windows(copy, "train", memory_gigabytes=0)
         first, other = copy.shards("train")[:2]
         shutil.copyfile(other, first)
-        with pytest.raises(DatasetError, match=f"{first.name}: .*it has been replaced since"):
+        with pytest.raises(DatasetError, match=f"{first.name}: .*it has been replaced"):
             windows.batch([0]) if memory == 0 else windows._load()
         assert windows.batch([60]).fields["theta"].size
 
@@ -272,7 +271,7 @@ class TestBadShards:
         windows = Windows(copy, "train", memory_gigabytes=0)
         first = copy.shards("train")[0]
         first.unlink()
-        with pytest.raises(DatasetError, match=f"{first.name}: not readable as a shard any more"):
+        with pytest.raises(DatasetError, match=f"{first.name}: not readable any more"):
             windows.batch([0])
 
     def test_one_that_has_become_shorter_while_it_was_open(self, copy):
@@ -282,7 +281,7 @@ class TestBadShards:
         batch = windows.batch([0])
         first = copy.shards("train")[0]
         os.truncate(first, 100)
-        with pytest.raises(DatasetError, match=f"{first.name}: not readable as a shard any more"):
+        with pytest.raises(DatasetError, match=f"{first.name}: not readable any more"):
             windows.batch([5])
         assert batch.fields["theta"].size
 

@@ -1,14 +1,15 @@
 """Frames out of shards that stay open.
 
-A field that is neither in chunks nor compressed is an array at some offset of its file. Where all
-fields of a shard are, their frames are read from there straight into place: a system call and a
-copy, about what memory takes. The layers of HDF5 double that for large frames, and multiply it for
-small ones. Other shards are read through HDF5.
+An array that is neither in chunks nor compressed lies in its file as it does in memory. Where all
+arrays of a shard do, they are read from there straight into place: a system call and a copy, about
+what memory takes. The layers of HDF5 double that for large frames, and multiply it for small ones.
+Other shards are read through HDF5.
 """
 
+import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,147 +25,170 @@ from simulations.datasets.reader import DatasetError
 # Of one process, for one split: some systems allow 256 files in all
 MAX_OPEN_FILES = 64
 
-Shape = tuple[int, ...]
+Version = tuple[int, int]
 
 
 def _open(path: Path) -> h5py.File:
     return h5py.File(path, "r")
 
 
-@dataclass(frozen=True)
-class Shard:
-    """What is known of a shard without opening it again.
-
-    Attributes:
-        path: the file.
-        version: size and time of the last change, by which another file under the same name is
-            told from this one.
-        indices: index of each draw, ``(sample,)``.
-        parameters: value of each parameter, ``(sample,)``.
-        shapes: of each array, the shape of what belongs to a sample.
-        offsets: where in the file each array begins; None if HDF5 has to be asked for them.
-    """
-
-    path: Path
-    version: tuple[int, int]
-    indices: NDArray[np.int64]
-    parameters: Mapping[str, NDArray[np.float32]]
-    shapes: Mapping[str, Shape]
-    offsets: Mapping[str, int] | None
-
-    @classmethod
-    def describe(
-        cls, path: Path, parameters: Sequence[str], shapes: Mapping[str, Shape]
-    ) -> "Shard":
-        """Look into a shard.
-
-        Args:
-            path: the file.
-            parameters: names of the parameters.
-            shapes: of each array, the shape of what belongs to a sample.
-
-        Raises:
-            DatasetError: an array has another shape.
-            OSError, KeyError: the file is not readable, or lacks something.
-        """
-        version = _version(path)
-        with _open(path) as file:
-            indices = file["sample"][:].astype(np.int64)
-            for name, shape in shapes.items():
-                if file[name].shape != (indices.size, *shape):
-                    raise DatasetError(
-                        f"{path}: {name} has the shape {file[name].shape}, "
-                        f"not {(indices.size, *shape)}"
-                    )
-            found = {name: _offset(file[name]) for name in shapes}
-            offsets = {name: offset for name, offset in found.items() if offset is not None}
-            return cls(
-                path,
-                version,
-                indices,
-                {name: file[name][:] for name in parameters},
-                shapes,
-                offsets if len(offsets) == len(shapes) else None,
-            )
-
-    def load(self, into: Mapping[str, NDArray[np.float32]]) -> None:
-        """All samples, into arrays of shape ``(sample, *shape)``."""
-        with _readable(self), _open(self.path) as file:
-            self.check_version()
-            for name, values in into.items():
-                file[name].read_direct(values)
-
-    def check_version(self) -> None:
-        """Refuse another file of the same name, once it is open: what comes later is harmless."""
-        if _version(self.path) != self.version:
-            raise OSError("it has been replaced since")
+def file_version(path: str | Path) -> Version:
+    """What tells a file from another one under the same name: its size and its last change."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 class Reader(Protocol):
-    """An open shard."""
+    """An open shard, or another part of a dataset."""
 
-    def read(self, name: str, out: NDArray[np.float32], sample: int, frames: slice) -> None:
-        """Put frames of one sample into a contiguous array."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array, the samples first."""
 
-    def read_constant(self, name: str, out: NDArray[np.float32], sample: int) -> None:
-        """Put what does not change with time into a contiguous array."""
+    def whole(self, name: str) -> NDArray[Any]:
+        """An array."""
+
+    def read(self, name: str, out: NDArray[np.float32], sample: int, *frames: slice) -> None:
+        """Put frames of a sample, or what is constant in time, into an array that is contiguous."""
 
     def close(self) -> None:
         """Give the file back."""
 
 
-class _Raw:
+@dataclass(frozen=True)
+class Place:
+    """Where an array lies in its file."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the arrays lie in this version of a file; None if HDF5 has to be asked."""
+
+    version: Version
+    places: Mapping[str, Place] | None
+
+
+def open_shard(path: Path, known: MutableMapping[Path, Layout]) -> Reader:
+    """Open a shard for reading.
+
+    Args:
+        path: the file.
+        known: of shards that were open before; what is found out is added.
+    """
+    version = file_version(path)
+    layout = known.get(path)
+    if layout is None or layout.version != version:
+        shard = Hdf5Shard(path)
+        layout = known[path] = Layout(version, shard.places())
+        if layout.places is None:
+            return shard
+        shard.close()
+    return Hdf5Shard(path) if layout.places is None else RawShard(path, layout.places)
+
+
+class Hdf5Shard:
+    """A shard that HDF5 has to decode."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _open(path)
+        self._arrays: dict[str, h5py.Dataset] = {}
+
+    def _array(self, name: str) -> h5py.Dataset:
+        if name not in self._arrays:
+            self._arrays[name] = self._file[name]
+        return self._arrays[name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array, the samples first."""
+        return self._array(name).shape
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """An array."""
+        return self._array(name)[:]
+
+    def read(self, name: str, out: NDArray[np.float32], sample: int, *frames: slice) -> None:
+        """Put frames of a sample, or what is constant in time, into an array."""
+        out[:] = self._array(name)[sample, *frames]
+
+    def places(self) -> dict[str, Place] | None:
+        """Where each array lies, if all lie in the file as they do in memory."""
+        places = {}
+        for name, stored in self._file.items():
+            if isinstance(stored, h5py.Dataset):
+                place = _place(stored)
+                if place is None:
+                    return None
+                places[name] = place
+        return places
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+
+class RawShard:
     """A shard whose arrays lie in the file as they do in memory."""
 
-    def __init__(self, shard: Shard) -> None:
-        offsets = shard.offsets or {}
-        self._places = {
-            name: (offsets[name], 4 * int(np.prod(shape)), 4 * int(np.prod(shape[1:])))
-            for name, shape in shard.shapes.items()
-        }
-        self._descriptor = os.open(shard.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    def __init__(self, path: Path, places: Mapping[str, Place]) -> None:
+        self._places = places
+        self._descriptor = os.open(path, os.O_RDONLY)
 
-    def read(self, name: str, out: NDArray[np.float32], sample: int, frames: slice) -> None:
-        offset, sample_bytes, frame_bytes = self._places[name]
-        offset += sample * sample_bytes + frames.start * frame_bytes
-        if frames.step == 1:
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array, the samples first."""
+        return self._places[name].shape
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """An array."""
+        place = self._places[name]
+        out = np.empty(place.shape, place.dtype)
+        self._fill(out, place.offset)
+        return out
+
+    def read(self, name: str, out: NDArray[np.float32], sample: int, *frames: slice) -> None:
+        """Put frames of a sample, or what is constant in time, into an array."""
+        place = self._places[name]
+        offset = place.offset + sample * 4 * math.prod(place.shape[1:])
+        if not frames:
+            self._fill(out, offset)
+            return
+        frame = 4 * math.prod(place.shape[2:])
+        start, _, stride = frames[0].indices(place.shape[1])
+        offset += start * frame
+        if stride == 1:
             self._fill(out, offset)
         else:
             for position in range(len(out)):
-                step = position * frames.step * frame_bytes
-                self._fill(out[position : position + 1], offset + step)
+                self._fill(out[position : position + 1], offset + position * stride * frame)
 
-    def read_constant(self, name: str, out: NDArray[np.float32], sample: int) -> None:
-        offset, sample_bytes, _ = self._places[name]
-        self._fill(out, offset + sample * sample_bytes)
-
-    def _fill(self, out: NDArray[np.float32], offset: int) -> None:
+    def _fill(self, out: NDArray[Any], offset: int) -> None:
         found = os.preadv(self._descriptor, [out.data], offset)
-        while found < out.nbytes:  # a system call may stop after 2 GB
-            more = os.preadv(self._descriptor, [out.data.cast("B")[found:]], offset + found)
+        while found < out.nbytes:  # a system call stops after 2 GB
+            rest = out.data.cast("B")[found:]
+            more = os.preadv(self._descriptor, [rest], offset + found)
             if not more:
                 raise OSError(f"ends before byte {offset + out.nbytes}")
             found += more
 
     def close(self) -> None:
+        """Give the file back."""
         os.close(self._descriptor)
 
 
-class _Hdf5:
-    """A shard that HDF5 has to decode."""
-
-    def __init__(self, shard: Shard) -> None:
-        self._file = _open(shard.path)
-        self._arrays = {name: self._file[name] for name in shard.shapes}
-
-    def read(self, name: str, out: NDArray[np.float32], sample: int, frames: slice) -> None:
-        out[:] = self._arrays[name][sample, frames]
-
-    def read_constant(self, name: str, out: NDArray[np.float32], sample: int) -> None:
-        out[:] = self._arrays[name][sample]
-
-    def close(self) -> None:
-        self._file.close()
+def _place(stored: h5py.Dataset) -> Place | None:
+    """Where an array lies, if its numbers are ours and follow each other."""
+    creation = stored.id.get_create_plist()
+    if (
+        not hasattr(os, "preadv")
+        or creation.get_layout() != h5py.h5d.CONTIGUOUS
+        or creation.get_external_count()
+        or not (stored.dtype == np.float32 or (stored.dtype.kind == "i" and stored.dtype.isnative))
+        or stored.id.get_offset() is None
+    ):
+        return None
+    return Place(stored.id.get_offset(), stored.shape, stored.dtype)
 
 
 class OpenShards:
@@ -172,11 +196,23 @@ class OpenShards:
 
     May be pickled and taken along by a fork: each process opens files of its own. Threads take
     turns.
+
+    Args:
+        open_part: opens a shard or another part, whose text is the path of its file.
+        versions: of the file of each part; another one is refused.
+        limit: how many stay open.
     """
 
-    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+    def __init__(
+        self,
+        open_part: Callable[[Any], Reader],
+        versions: Mapping[Hashable, Version],
+        limit: int = MAX_OPEN_FILES,
+    ) -> None:
+        self._open_part = open_part
+        self._versions = versions
         self._limit = limit
-        self._readers: OrderedDict[Path, Reader] = OrderedDict()
+        self._readers: OrderedDict[Hashable, Reader] = OrderedDict()
         self._start()
 
     def _start(self) -> None:
@@ -185,33 +221,38 @@ class OpenShards:
         self._close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return OpenShards, (self._limit,)
+        return OpenShards, (self._open_part, self._versions, self._limit)
 
     def __del__(self) -> None:
         self._close()
 
     @contextmanager
-    def use(self, shard: Shard) -> Iterator[Reader]:
-        """The shard, open, which no other thread uses meanwhile.
+    def use(self, part: Hashable) -> Iterator[Reader]:
+        """The part, open, which no other thread uses meanwhile.
 
         Raises:
-            DatasetError: it is gone, damaged, or another one than it was.
+            DatasetError: its file is gone, damaged, or another one than it was.
         """
         if self._process != os.getpid():  # forked, perhaps while another thread had its turn
             self._start()
-        with self._turn, _readable(shard):
-            if shard.path not in self._readers:
-                while len(self._readers) >= self._limit:
-                    self._readers.popitem(last=False)[1].close()
-                raw = shard.offsets is not None
-                self._readers[shard.path] = _Raw(shard) if raw else _Hdf5(shard)
-                try:
-                    shard.check_version()
-                except OSError:
-                    self._readers.pop(shard.path).close()
-                    raise
-            self._readers.move_to_end(shard.path)
-            yield self._readers[shard.path]
+        with self._turn:
+            try:
+                if part not in self._readers:
+                    self._open(part)
+                self._readers.move_to_end(part)
+                yield self._readers[part]
+            except (OSError, KeyError) as error:
+                raise DatasetError(f"{part}: not readable any more ({error})") from None
+
+    def _open(self, part: Hashable) -> None:
+        while len(self._readers) >= self._limit:
+            self._readers.popitem(last=False)[1].close()
+        reader = self._open_part(part)
+        # Once it is open: what comes under the same name later does not matter
+        if file_version(str(part)) != self._versions[part]:
+            reader.close()
+            raise OSError("it has been replaced")
+        self._readers[part] = reader
 
     def close(self) -> None:
         """Close all files; the next use opens them again."""
@@ -221,29 +262,3 @@ class OpenShards:
     def _close(self) -> None:
         while self._readers:
             self._readers.popitem()[1].close()
-
-
-@contextmanager
-def _readable(shard: Shard) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, KeyError) as error:
-        raise DatasetError(f"{shard.path}: not readable as a shard any more ({error})") from None
-
-
-def _version(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
-def _offset(stored: h5py.Dataset) -> int | None:
-    """Where an array begins in its file, if it lies there as it does in memory."""
-    creation = stored.id.get_create_plist()
-    if (
-        not hasattr(os, "preadv")
-        or stored.dtype != np.float32  # of the byte order of this machine
-        or creation.get_layout() != h5py.h5d.CONTIGUOUS
-        or creation.get_external_count()
-    ):
-        return None
-    return stored.id.get_offset()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray
@@ -13,6 +13,9 @@ from simulations.datasets import layout
 from simulations.datasets.compression import Compression
 from simulations.datasets.layout import Trajectories
 from simulations.simulation import Inputs, Simulation
+
+if TYPE_CHECKING:
+    from simulations.datasets.frames import Layout, Reader
 
 MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
 
@@ -113,6 +116,24 @@ class Dataset:
         return Trajectories.join(
             list(self._each_shard(split, lambda path: layout.read_shard(path, self.simulation)))
         )
+
+    def open_part(self, part: Path) -> "Reader":
+        """A shard to read from again and again; to be closed.
+
+        Raises:
+            OSError: it is not readable.
+        """
+        from simulations.datasets.frames import open_shard
+
+        return open_shard(part, self._layouts)
+
+    @cached_property
+    def _layouts(self) -> dict[Path, "Layout"]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process makes the simulation when it needs it, and may not be able to
+        return {key: value for key, value in vars(self).items() if key != "simulation"}
 
     def inputs(self, index: int) -> Inputs:
         """The inputs of one draw at full precision, drawn again from its own seed."""

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulations.datasets import layout
-from simulations.datasets.frames import OpenShards, Shard
-from simulations.datasets.reader import Dataset
+from simulations.datasets.frames import OpenShards, Version, file_version
+from simulations.datasets.reader import Dataset, DatasetError
 from simulations.simulation import check_setting
 
 
@@ -97,18 +97,21 @@ class Windows:
             for name in layout.coefficient_names(simulation)
         }
         shapes = self._fields | self._field_inputs
-        names = list(simulation.parameters)
-        self._shards = list(
-            dataset._each_shard(split, lambda path: Shard.describe(path, names, shapes))
+        described = list(
+            dataset._each_shard(
+                split, lambda part: _describe(dataset, part, shapes, list(simulation.parameters))
+            )
         )
-        # Position of the first trajectory of each shard, and the end
-        self._bounds = np.cumsum([0, *(len(shard.indices) for shard in self._shards)])
-        self._samples = np.concatenate([shard.indices for shard in self._shards])
+        self._parts = [part for part, *_ in described]
+        # Position of the first trajectory of each part, and the end
+        self._bounds = np.cumsum([0, *(len(indices) for _, _, indices, _ in described)])
+        self._samples = np.concatenate([indices for _, _, indices, _ in described])
         self._parameters = {
-            name: np.concatenate([shard.parameters[name] for shard in self._shards])
-            for name in names
+            name: np.concatenate([values[name] for *_, values in described])
+            for name in simulation.parameters
         }
-        self._open_shards = OpenShards()
+        versions = {part: version for part, version, *_ in described}
+        self._open_shards = OpenShards(dataset.open_part, versions)
         limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
         needed = 4 * len(self._samples) * sum(int(np.prod(shape)) for shape in shapes.values())
         self._held = self._load() if needed <= limit else None
@@ -118,8 +121,11 @@ class Windows:
             name: np.empty((len(self._samples), *shape), np.float32)
             for name, shape in (self._fields | self._field_inputs).items()
         }
-        for shard, start, end in zip(self._shards, self._bounds, self._bounds[1:], strict=False):
-            shard.load({name: values[start:end] for name, values in held.items()})
+        for part, start, end in zip(self._parts, self._bounds, self._bounds[1:], strict=False):
+            with self._open_shards.use(part) as shard:
+                for name, values in held.items():
+                    values[start:end] = shard.whole(name)
+        self._open_shards.close()
         return held
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,7 +189,7 @@ class Windows:
             if not rows.size:
                 continue
             number = shards[rows[0]]
-            with self._open_shards.use(self._shards[number]) as shard:
+            with self._open_shards.use(self._parts[number]) as shard:
                 for row in rows.tolist():
                     sample = int(trajectories[row] - self._bounds[number])
                     start = int(starts[row])
@@ -192,10 +198,10 @@ class Windows:
                     for name, values in out.items():
                         shard.read(name, values[row, repeats:], sample, stored)
                         if repeats:
-                            shard.read(name, values[row, :1], sample, slice(0, 1, 1))
+                            shard.read(name, values[row, :1], sample, slice(1))
                             values[row, 1:repeats] = values[row, 0]
                     for name, values in constant.items():
-                        shard.read_constant(name, values[row], sample)
+                        shard.read(name, values[row], sample)
         return out | constant
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -214,6 +220,22 @@ class Windows:
             }
             for row in range(len(indices))
         ]
+
+
+def _describe(
+    dataset: Dataset, part: Any, shapes: Mapping[str, tuple[int, ...]], parameters: Sequence[str]
+) -> tuple[Any, Version, NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """A part, its version, and what is small: the index of each draw and its parameters."""
+    version = file_version(str(part))
+    with closing(dataset.open_part(part)) as shard:
+        indices = shard.whole("sample").astype(np.int64)
+        for name, shape in shapes.items():
+            if shard.shape(name) != (indices.size, *shape):
+                raise DatasetError(
+                    f"{part}: {name} has the shape {shard.shape(name)}, "
+                    f"not {(indices.size, *shape)}"
+                )
+        return part, version, indices, {name: shard.whole(name) for name in parameters}
 
 
 def _free_memory() -> float:
