@@ -117,8 +117,8 @@ class Dataset:
             list(self._each_shard(split, lambda path: layout.read_shard(path, self.simulation)))
         )
 
-    def open_part(self, part: Path) -> "Reader":
-        """A shard to read from again and again; to be closed.
+    def open_part(self, part: Any) -> "Reader":
+        """A shard, or another part, to read from again and again; to be closed.
 
         Raises:
             OSError: it is not readable.
