@@ -3,8 +3,9 @@
     python -m benchmarks [NAME ...]
 
 Rivals that cannot share an environment with each other have interpreters of their own, named by
-``RIVALS_PYTHON``, ``RIVALS_LATTICE_PYTHON`` and ``RIVALS_TRAINING_PYTHON``; see the requirements
-files. Without them this one's is used. A benchmark that fails leaves its section as it was.
+``RIVALS_PYTHON``, ``RIVALS_LATTICE_PYTHON`` and ``RIVALS_TRAINING_PYTHON``, see the requirements
+files, and ``PHYSURROGATE_WELL_PYTHON``. Without them this one's is used. A benchmark that fails
+leaves its section as it was.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 #: Where each one looks for its interpreter
 INTERPRETERS = {
+    "datasets": "PHYSURROGATE_WELL_PYTHON",
     "solvers": "RIVALS_PYTHON",
     "solvers_cavity": "",
     "solvers_flow": "RIVALS_PYTHON",

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from simulations.datasets import layout
+from simulations.datasets.compression import Compression
 from simulations.datasets.layout import SPLITS
 from simulations.datasets.publish import publish_text, remove_abandoned
 from simulations.datasets.reader import Dataset, DatasetError
@@ -41,6 +42,7 @@ def generate(
     timeout: float | None = None,
     verify: bool = False,
     splits: Sequence[float] = (0.8, 0.1, 0.1),
+    compression: Compression | None = None,
     progress: bool = True,
 ) -> Dataset:
     """Solve for ``n`` random inputs and store the trajectories.
@@ -67,6 +69,7 @@ def generate(
             machine; what was given up once stays so.
         verify: read the shards that are there, and make those again whose checksum is wrong.
         splits: fractions for train, valid and test; they divide trajectories, never frames.
+        compression: how fields are stored; by default as they are.
         progress: show a progress bar with rate and remaining time on stderr.
 
     Returns:
@@ -101,7 +104,7 @@ def generate(
             "or in a function, and can be interrupted only in a module"
         )
 
-    manifest = _describe(folder, simulation, int(n), int(seed), splits)
+    manifest = _describe(folder, simulation, int(n), int(seed), splits, compression)
     remove_abandoned(folder)
     for split in SPLITS:
         (folder / "data" / split).mkdir(parents=True, exist_ok=True)
@@ -183,7 +186,12 @@ def _available_cores() -> int:
 
 
 def _describe(
-    folder: Path, simulation: Simulation, n: int, seed: int, splits: Sequence[float]
+    folder: Path,
+    simulation: Simulation,
+    n: int,
+    seed: int,
+    splits: Sequence[float],
+    compression: Compression | None,
 ) -> dict[str, Any]:
     """Write ``dataset.json``, or check that what is there is the same dataset."""
     frame = sum(int(np.prod(f.shape(simulation.grid))) for f in simulation.fields.values())
@@ -198,6 +206,7 @@ def _describe(
         "samples_per_shard": min(
             affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
         ),
+        "compression": compression.to_json() if compression else None,
         "package": f"physurrogate {package_version()}",
     }
     path = folder / "dataset.json"
@@ -207,11 +216,11 @@ def _describe(
     found = list(folder.iterdir()) if folder.exists() else []
     if path.exists():
         existing = Dataset(folder).manifest
-        for key in ("system", "settings", "seed", "splits"):
+        for key in ("system", "settings", "seed", "splits", "compression"):
             ours = json.loads(json.dumps(manifest[key]))
-            if existing[key] != ours:
+            if existing.get(key) != ours:
                 raise DatasetError(
-                    f"{folder}: holds a dataset with {key}={existing[key]}, not {ours}; "
+                    f"{folder}: holds a dataset with {key}={existing.get(key)}, not {ours}; "
                     "choose another folder"
                 )
         if existing["n"] > n:
@@ -226,7 +235,7 @@ def _describe(
     try:
         publish_text(path, json.dumps(manifest, indent=2) + "\n", exclusive=not path.exists())
     except FileExistsError:  # a job that started with us was faster
-        return _describe(folder, simulation, n, seed, splits)
+        return _describe(folder, simulation, n, seed, splits, compression)
     return manifest
 
 

@@ -164,12 +164,24 @@ def generate(
     verify: Annotated[
         bool, typer.Option("--verify", help="Make shards again whose checksum is wrong.")
     ] = False,
+    compression: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Compress the fields: gzip.")
+    ] = None,
+    keep_bits: Annotated[
+        int | None,
+        typer.Option(metavar="BITS", help="Round the fields to so many bits of mantissa, 1 to 23."),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Generate a dataset; the same command continues one that was interrupted."""
     import simulations
 
+    stored = None
+    if compression is not None:
+        stored = simulations.datasets.Compression(compression, keep_bits=keep_bits)
+    elif keep_bits is not None:
+        raise typer.BadParameter("--keep-bits needs --compression")
     simulation = _make(name, settings, preset)
     with _dask_executor(dask, workers) as executor:
         dataset = simulations.generate(
@@ -182,6 +194,7 @@ def generate(
             part=_parse_part(part),
             timeout=timeout,
             verify=verify,
+            compression=stored,
             progress=not quiet,
         )
     if as_json:

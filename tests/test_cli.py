@@ -11,6 +11,7 @@ import xarray
 
 import simulations
 from simulations import verification
+from simulations.datasets import Compression, Dataset
 from simulations.verification.check import Check, at_most
 from surrogate import cli
 
@@ -127,6 +128,13 @@ def test_generate_train_predict(run, dataset, model, tmp_path):
     assert answer["fields"]["u"]["shape"] == [3, 32]
 
 
+def test_generate_compressed(run, tmp_path):
+    options = ["--compression", "gzip", "--keep-bits", 12, "--workers=1", "--quiet"]
+    code, *_ = run("generate", "Burgers", "-n", 1, "-o", tmp_path / "d", *SMALL, *options)
+    assert code == 0
+    assert Dataset(tmp_path / "d").compression == Compression("gzip", keep_bits=12)
+
+
 def test_a_number_among_the_fields_is_printed_as_such(run):
     code, out, _ = run(
         "simulate", "NaturalConvection", "-p", "rayleigh=1e3", "-p", "prandtl=0.71", "--json"
@@ -162,6 +170,7 @@ def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
         (("simulate", "Nothing"), 2, "Nothing: no such system; there are Acoustics, "),
         (("simulate", "Burgers", "-p", "u0=missing.npy"), 1, "missing.npy"),
         (("generate", "Burgers", "-n", "0", "-o", "x"), 2, "n=0"),
+        (("generate", "Burgers", "-n", "1", "-o", "x", "--keep-bits", "7"), 2, "--keep-bits needs"),
         (("generate", "Burgers", "-o", "x"), 2, "Missing option '-n'"),
         (
             ("generate", "Burgers", "-n", "3", "-o", "x", "--range", "3/3"),

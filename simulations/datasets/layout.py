@@ -11,7 +11,8 @@ A dataset is a folder::
 In a shard the variables and the dimension scales (``sample``, ``time``, ``x``, …) live in the root,
 as netCDF-4 wants them. The groups of The Well (``dimensions``, ``scalars``, ``t0_fields``, …) hold
 hard links to the same objects, so that nothing is stored twice. Fields are float32 with the axes
-``(sample, time, *space, *component)``.
+``(sample, time, *space, *component)``, each in one piece unless they are compressed: windows over
+time are then contiguous in the file.
 
 References:
     Ohana et al., The Well, NeurIPS 2024, and its format checker.
@@ -19,7 +20,7 @@ References:
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +28,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.datasets.compression import Compression, rounded
 from simulations.datasets.untrusted import DatasetError, open_untrusted
 from simulations.simulation import Simulation, package_version
 
@@ -42,7 +44,7 @@ WELL_FLAGS = ("sample_varying", "time_varying", "dim_varying")
 # Readable by the HDF5 1.10 tools of today's clusters
 LIBRARY_VERSIONS = ("earliest", "v110")
 
-# A chunk holds one frame, or as many as fit here, so that windows over time read fast
+# What is compressed is so in chunks of one frame, or as many as fit here
 CHUNK_BYTES = 64 * 1024
 
 
@@ -117,13 +119,35 @@ def trajectory_bytes(simulation: Simulation) -> int:
     return 4 * sum(math.prod(shape) for shape in shapes)
 
 
+def as_stored(samples: Trajectories, compression: Compression | None) -> Trajectories:
+    """The samples with the precision that the fields will have in a shard."""
+    bits = compression.keep_bits if compression else None
+    if bits is None:
+        return samples
+    return replace(
+        samples, fields={name: rounded(values, bits) for name, values in samples.fields.items()}
+    )
+
+
 def write_shard(
-    target: Path | BinaryIO, simulation: Simulation, samples: Trajectories, seed: int
+    target: Path | BinaryIO,
+    simulation: Simulation,
+    samples: Trajectories,
+    seed: int,
+    compression: Compression | None = None,
 ) -> None:
-    """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
+    """Write one shard. The bytes depend on the arguments and the versions of the packages alone.
+
+    Args:
+        target: the file.
+        simulation: what the samples are solutions of.
+        samples: what `as_stored` gives.
+        seed: of the dataset.
+        compression: how fields and field inputs are stored; None is as they are, each in one piece.
+    """
     with h5py.File(target, "w", libver=LIBRARY_VERSIONS) as file:
         _write_root(file, simulation, samples, seed)
-        _write_variables(file, simulation, samples)
+        _write_variables(file, simulation, samples, compression)
         _link_well_groups(file, simulation)
 
 
@@ -230,22 +254,28 @@ def _scale(
     )
 
 
-def _write_variables(file: h5py.File, simulation: Simulation, samples: Trajectories) -> None:
+def _write_variables(
+    file: h5py.File,
+    simulation: Simulation,
+    samples: Trajectories,
+    compression: Compression | None,
+) -> None:
     space = simulation.grid.names
     for name, parameter in simulation.parameters.items():
-        attributes = {"units": parameter.unit, "long_name": parameter.description}
+        attributes: dict[str, Any] = {"units": parameter.unit, "long_name": parameter.description}
         _variable(file, name, samples.parameters[name], ("sample",), attributes)
     for name in coefficient_names(simulation):
         declared = simulation.field_inputs[name]
         attributes = {"units": declared.unit, "long_name": declared.description}
         dims = ("sample", *space, *COMPONENTS[: declared.order])
-        _variable(file, name, samples.field_inputs[name], dims, attributes)
+        _variable(file, name, samples.field_inputs[name], dims, attributes, compression)
         file[name].attrs["dim_varying"] = [True] * len(space)
     for name, field in simulation.fields.items():
         dims = ("sample", "time", *(space if field.spatial else ()))
         dims += COMPONENTS[: field.order]
         attributes = {"units": field.unit, "long_name": field.description}
-        _variable(file, name, samples.fields[name], dims, attributes)
+        attributes |= compression.attributes if compression else {}
+        _variable(file, name, samples.fields[name], dims, attributes, compression)
         if field.spatial:
             file[name].attrs["dim_varying"] = [True] * len(space)
 
@@ -255,19 +285,28 @@ def _variable(
     name: str,
     values: NDArray[np.floating],
     dims: tuple[str, ...],
-    attributes: Mapping[str, str],
+    attributes: Mapping[str, Any],
+    compression: Compression | None = None,
 ) -> None:
     values = np.asarray(values, dtype=np.float32)
-    chunks = None
-    if len(dims) > 2 and values.size:
-        frame = values.shape[2:] if "time" in dims else values.shape[1:]
-        frames = max(1, CHUNK_BYTES // (4 * int(np.prod(frame))))
-        chunks = (1, min(frames, values.shape[1]), *frame) if "time" in dims else (1, *frame)
-    variable = file.create_dataset(name, data=values, chunks=chunks)
+    filters: dict[str, Any] = {}
+    if compression:
+        filters = {"chunks": _chunks(values.shape, 1 + ("time" in dims)), **compression.filters}
+    variable = file.create_dataset(name, data=values, **filters)
     for position, dim in enumerate(dims):
         variable.dims[position].attach_scale(file[dim])
         variable.dims[position].label = dim
     variable.attrs.update(attributes, sample_varying=True, time_varying="time" in dims)
+
+
+def _chunks(shape: tuple[int, ...], leading: int) -> tuple[int, ...]:
+    """Whole in the axes after the leading ones; of those as much as fits, the last one first."""
+    chunk = list(shape)
+    size = 4 * int(np.prod(shape[leading:]))
+    for axis in reversed(range(leading)):
+        chunk[axis] = max(1, min(shape[axis], CHUNK_BYTES // size))
+        size *= chunk[axis]
+    return tuple(chunk)
 
 
 def _link_well_groups(file: h5py.File, simulation: Simulation) -> None:

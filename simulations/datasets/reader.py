@@ -4,17 +4,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray
 from numpy.typing import NDArray
 
 from simulations.datasets import layout
+from simulations.datasets.compression import Compression
 from simulations.datasets.labels import label, lazy_variables
 from simulations.datasets.layout import Trajectories
 from simulations.datasets.untrusted import DatasetError, UnsafeFile
 from simulations.simulation import Inputs, Simulation
+
+if TYPE_CHECKING:
+    from simulations.datasets.frames import Layout, Reader
 
 MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
 
@@ -63,6 +67,19 @@ class Dataset:
     @property
     def seed(self) -> int:
         return int(self.manifest["seed"])
+
+    @property
+    def compression(self) -> Compression | None:
+        """How fields are stored; None is as they are.
+
+        Raises:
+            DatasetError: in a way that this package does not know.
+        """
+        described = self.manifest.get("compression")
+        try:
+            return Compression.from_json(described) if described else None
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"{self.path}: compression={described}: {error}") from None
 
     def shards(self, split: str) -> list[Path]:
         """The files of a split, in order."""
@@ -114,6 +131,24 @@ class Dataset:
     def read_variable(self, part: Any, name: str, key: tuple[slice, ...]) -> NDArray[Any]:
         """A block of a field, ``(sample, time, *space, *component)``, or of a field input."""
         return layout.read_variable(part, self.simulation, name, key)
+
+    def open_part(self, part: Any) -> "Reader":
+        """A shard, or another part, to read from again and again; to be closed.
+
+        Raises:
+            OSError: it is not readable.
+        """
+        from simulations.datasets.frames import open_shard
+
+        return open_shard(part, self._layouts)
+
+    @cached_property
+    def _layouts(self) -> dict[Path, "Layout"]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process makes the simulation when it needs it, and may not be able to
+        return {key: value for key, value in vars(self).items() if key != "simulation"}
 
     def inputs(self, index: int) -> Inputs:
         """The inputs of one draw at full precision, drawn again from its own seed."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulations.datasets import layout, statistics
 from simulations.datasets.publish import publish_text, published
-from simulations.datasets.reader import sample_generator
+from simulations.datasets.reader import Dataset, sample_generator
 from simulations.generation.plan import ShardPlan
 from simulations.generation.quarantine import Failure
 from simulations.simulation import Inputs, Simulation, SimulationDiverged, Solution
@@ -75,9 +75,11 @@ def produce(
         for name, stored in samples.fields.items():
             stored[position] = solution[name]
     working_on(None)
+    compression = Dataset(folder).compression
+    samples = layout.as_stored(samples, compression)
     # In memory first: the file is then written in one go, and what stops that has a clear name
     shard = io.BytesIO()
-    layout.write_shard(shard, simulation, samples, draws.seed)
+    layout.write_shard(shard, simulation, samples, draws.seed, compression)
     content = shard.getbuffer()
     record = {
         "planned": list(plan.indices),
