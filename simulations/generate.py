@@ -111,7 +111,7 @@ def generate(
     (folder / "records").mkdir(exist_ok=True)
     # A copy is without what the simulation has computed for itself meanwhile, and small to send
     draws = Draws(dataclasses.replace(simulation), int(seed))
-    main_module = None if here else execution.main_module_of(simulation)
+    main_module = None if here else execution.main_module_of(draws)
     order = Order(draws, folder.absolute(), timeout, verify, main_module)
     plans = itertools.islice(plan_shards(manifest), job, None, jobs)
     with tqdm(
@@ -122,7 +122,7 @@ def generate(
     ) as bar:
         waiting = _unfinished(order, plans, bar)
         given_up = 0
-        for plan, failures in _make(order, waiting, executor, workers, here):
+        for plan, failures in _make(simulation, order, waiting, executor, workers, here):
             bar.update(len(plan.indices))
             given_up += failures
             if failures:
@@ -154,6 +154,7 @@ def _unfinished(order: Order, plans: Iterable[ShardPlan], bar: Any) -> Iterator[
 
 
 def _make(
+    simulation: Simulation,
     order: Order,
     plans: Iterator[ShardPlan],
     executor: Executor | None,
@@ -165,7 +166,6 @@ def _make(
     if first is None:
         return
     plans = itertools.chain([first], plans)
-    simulation = order.draws.simulation
     simulation.warm_up()  # once, before several workers compile the same kernels side by side
     if here:
         warnings.warn(

@@ -18,11 +18,13 @@ from tests.toy import Toy
 
 generation = importlib.import_module("simulations.generate")
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no process groups to kill")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="needs /proc to find the processes to kill"
+)
 
 ROOT = Path(__file__).parent.parent
 TOY = Toy(runaway=0.05, pause=0.01)
-# One trajectory a shard: ten kills shall find something to do
+# One trajectory a shard: six kills shall find something to do
 N = 64
 SCRIPT = f"""
 import importlib, sys
@@ -50,6 +52,14 @@ def kill_all(process):
     process.communicate()
 
 
+def kill_a_worker(process, rng):
+    """Kill one of the processes that solve, and wait for the one that takes its place."""
+    before = workers(process)
+    os.kill(rng.choice(before), signal.SIGKILL)
+    wait_for(process, lambda: set(workers(process)) - set(before))
+    return process.poll() is None
+
+
 def shards(folder):
     return list(folder.glob("data/*/*.hdf5"))
 
@@ -65,9 +75,19 @@ def digests(folder):
     }
 
 
-def wait_for_shards(process, folder, n):
-    while process.poll() is None and len(shards(folder)) < n:
+def workers(process):
+    """The processes that solve."""
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(number) for child in children for number in child.read_text().split()]
+
+
+def wait_for(process, condition):
+    while process.poll() is None and not condition():
         time.sleep(0.002)
+
+
+def wait_for_shards(process, folder, n):
+    wait_for(process, lambda: len(shards(folder)) >= n)
 
 
 def wait_for_writing(process, folder):
@@ -83,13 +103,13 @@ def reference(generate_here, tmp_path_factory):
         return generate_here(TOY, N, tmp_path_factory.mktemp("reference") / "toy", seed=3)
 
 
-def test_ten_kills_and_a_run_to_the_end_give_the_same_bytes(reference, tmp_path):
+def test_six_kills_and_a_run_to_the_end_give_the_same_bytes(reference, tmp_path):
     folder, cache = tmp_path / "toy", tmp_path / "cache"
     whole = digests(reference.path)
     rng = random.Random(1)
-    phases = ["starting"] * 3 + ["solving"] * 3 + ["writing"] * 4
+    phases = ["starting", "worker", "solving"] + ["writing"] * 3
     rng.shuffle(phases)
-    caught_writing = 0
+    caught_writing = replaced = 0
     for phase in phases:
         process = start(folder, cache)
         if phase == "starting":  # importing, compiling or waiting for the workers
@@ -98,6 +118,8 @@ def test_ten_kills_and_a_run_to_the_end_give_the_same_bytes(reference, tmp_path)
             wait_for_shards(process, folder, len(shards(folder)) + rng.randint(1, 3))
             if phase == "writing":
                 wait_for_writing(process, folder)
+            elif phase == "worker":
+                replaced += kill_a_worker(process, rng)
             else:
                 time.sleep(rng.uniform(0.0, 0.03))
         kill_all(process)
@@ -108,6 +130,7 @@ def test_ten_kills_and_a_run_to_the_end_give_the_same_bytes(reference, tmp_path)
             json.loads(record.read_text())
     assert 0 < len(shards(folder)) < len(whole), "the kills left something, and something to do"
     assert caught_writing > 0, "no kill has hit a file that was being written"
+    assert replaced == 1
 
     process = start(folder, cache)
     errors = process.communicate(timeout=120)[1]

@@ -5,7 +5,7 @@ A dataset is a folder::
     dataset.json                      what it is: system, settings, seed, number of trajectories
     data/{train,valid,test}/*.hdf5    shards, each complete or absent
     records/*.json                    of each shard: checksum, wall times, statistics, failures
-    failures.jsonl                    the draws that diverged, with inputs and reason
+    failures.jsonl                    the draws that failed, with parameters, kind and reason
     stats.yaml                        mean, deviation, … of the train split, as The Well has it
 
 In a shard the variables and the dimension scales (``sample``, ``time``, ``x``, …) live in the root,

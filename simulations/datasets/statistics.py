@@ -15,7 +15,7 @@ from simulations.simulation import Simulation
 
 Moments = dict[str, Any]
 
-BLOCK_VALUES = 2**16
+BLOCK_VALUES = 2**18
 
 
 def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, dict[str, Moments]]:

@@ -30,8 +30,8 @@ ONE_THREAD = dict.fromkeys(
 
 # Deaths of its process after which a draw is given up
 DEATHS_OF_A_DRAW = 2
-# Deaths without a single solution between them: not the draws are to blame
-DEATHS_IN_A_ROW = 4
+# Deaths before anything is solved, or at no draw at all: not the draws are to blame
+DEATHS_OF_THE_REST = 4
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._here = local()
         self._workers: list[_Worker] = []
+        self._has_solved = False
         self._stopped = False
 
     def make_shard(self, order: Order, plan: ShardPlan) -> int:
@@ -166,11 +167,11 @@ class Supervisor:
             return 0
         quarantined = given_up_before(order.folder, plan)
         deaths: Counter[int | None] = Counter()
-        in_a_row = 0
         while True:
             worker = self._worker(order)
             try:
                 given_up = worker.produce(order.folder, plan, quarantined, order.timeout)
+                self._has_solved = True
                 forget(order.folder, plan)
                 return given_up
             except _WorkerLost as error:
@@ -181,11 +182,12 @@ class Supervisor:
             reason = lost.reason
             if lost.kind == "died":
                 deaths[lost.draw] += 1
-                in_a_row = 1 if lost.solved > 0 else in_a_row + 1
-                if in_a_row == DEATHS_IN_A_ROW:
+                self._has_solved |= lost.solved > 0
+                unexplained = deaths[None] if self._has_solved else deaths.total()
+                if unexplained >= DEATHS_OF_THE_REST:
                     raise RuntimeError(
-                        f"{in_a_row} worker processes in a row died ({reason}). What is finished "
-                        f"is kept in {order.folder}: run the same command again to continue"
+                        f"{unexplained} worker processes have died ({reason}). What is finished is "
+                        f"kept in {order.folder}: run the same command again to continue"
                     )
                 reason = f"its process died {DEATHS_OF_A_DRAW} times ({reason})"
             to_blame = lost.kind == "timeout" or deaths[lost.draw] == DEATHS_OF_A_DRAW
