@@ -630,3 +630,15 @@ def test_training_on_it(kind, well, tmp_path):
     one = again(**{name: values[0] for name, values in inputs.items()})
     for name in data.fields:
         np.testing.assert_allclose(one[name], answer[name][0], rtol=1e-5, atol=1e-5)
+
+
+def test_the_command_line_trains_on_it(tmp_path, capsys):
+    from surrogate.cli import main
+
+    foreign_files.write_tensor(tmp_path / "a.hdf5")
+    arguments = [str(tmp_path / "a.hdf5"), "-o", str(tmp_path / "model"), "--epochs", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", *arguments, "--network", "FNO", "--set", "modes=2", "--quiet", "--json"])
+    assert ended.value.code == 0
+    assert "tensor" in json.loads(capsys.readouterr().out)["test_relative_l2"]
+    assert surrogate.load(tmp_path / "model").simulation.name == "a"

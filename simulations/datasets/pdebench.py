@@ -7,10 +7,10 @@ References:
     Takamoto et al., PDEBench, NeurIPS 2022.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -240,12 +240,14 @@ def _incompressible(path: Path, file: h5py.File) -> _File:
 
 def _parameters(file: h5py.File) -> dict[str, float]:
     """Attributes that are one number each."""
-    found: dict[str, Any] = {name: np.asarray(value) for name, value in file.attrs.items()}
-    return {
-        name: float(value.ravel()[0])
-        for name, value in found.items()
-        if value.size == 1 and value.dtype.kind in "iuf" and np.isfinite(value).all()
-    }
+    found = {}
+    for name in file.attrs:
+        stored = file.attrs.get_id(name)  # text is not even read
+        if stored.dtype.kind in "iuf" and math.prod(stored.shape or ()) == 1:
+            value = float(np.ravel(file.attrs[name])[0])
+            if math.isfinite(value):
+                found[name] = value
+    return found
 
 
 def _points(stored: h5py.Dataset, size: int) -> Array:

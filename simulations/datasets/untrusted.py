@@ -8,8 +8,10 @@ milliseconds; a file that has passed and has not changed is not walked again.
 
 What passes: groups and datasets under hard links; integers, floats, booleans and text of fixed
 length, contiguous or in chunks, with the filters of `FILTERS`; attributes that also may be text of
-any length and the references by which netCDF-4 ties variables to their dimensions. Not looked for
-are flaws of the HDF5 library itself: keep that up to date.
+any length and the references by which netCDF-4 ties variables to their dimensions.
+
+Not looked for are flaws of the HDF5 library itself: damaged text of any length in an attribute can
+keep HDF5 2.0.0 busy for ever. Reading our own shards reads no text.
 """
 
 import math
