@@ -1,10 +1,12 @@
 """Windows over time: the same numbers from memory and from the files, in every process."""
 
+import multiprocessing
 import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import h5py
 import numpy as np
@@ -205,6 +207,38 @@ class TestProcessesAndThreads:
         assert not copied.in_memory
         assert windows.in_memory
         assert np.array_equal(copied.batch([7]).fields["load"], windows.batch([7]).fields["load"])
+
+    def test_the_simulation_need_not_be_known_where_a_pickle_is_read(self, generate_here, tmp_path):
+        class Local(Toy):
+            """Of no module."""
+
+        dataset = generate_here(Local(n=6), 5, tmp_path)
+        windows = Windows(dataset, "train", memory_gigabytes=0)
+        copied = pickle.loads(pickle.dumps(windows))
+        assert np.array_equal(copied.batch([2]).fields["load"], windows.batch([2]).fields["load"])
+
+    def test_a_fork_while_a_thread_reads(self, made):
+        """The child has a copy of the lock that nobody will ever release there."""
+        windows = Windows(made, "train", memory_gigabytes=0)
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        child = context.Process(target=lambda: answers.put(windows.batch([3]).fields["power"]))
+        is_reading, may_end = Event(), Event()
+
+        def read():
+            with windows._open_shards.use(made.shards("train")[0]):
+                is_reading.set()
+                may_end.wait()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(read)
+            is_reading.wait()
+            child.start()
+            child.join(30)
+            may_end.set()
+        child.kill()
+        assert child.exitcode == 0
+        assert np.array_equal(answers.get(), windows.batch([3]).fields["power"])
 
     def test_threads(self, made, loaded, monkeypatch):
         """More shards than may be open: threads close what others have just used."""
