@@ -67,7 +67,7 @@ class GridNetwork(Network):
     def _check_at_least_one(self, *names: str) -> None:
         for name in names:
             value = self.config[name]
-            if (value if isinstance(value, int) else min(value)) < 1:
+            if (value if isinstance(value, int) else min(value, default=0)) < 1:
                 raise ValueError(f"{name}={value}: must be at least 1")
 
     @abstractmethod
