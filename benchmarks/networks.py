@@ -77,15 +77,16 @@ def main() -> None:
     parts = []
     for case in CASES:
         size = "×".join(map(str, case.grid.shape))
-        body = table(list(rows(dataset_of(case, folder))))
-        parts.append(f"### {type(case).__name__}, {size} points\n\n{body}\n")
+        measured = table(list(rows(dataset_of(case, folder))))
+        parts.append(f"### {type(case).__name__}, {size} points\n\n{measured}\n")
+    body = "\n".join(parts)
     text = f"""## Networks
 
 {TRAIN} trajectories to train with and {TEST} to test; each network with its default settings, batch
 size and learning rate for {MINUTES:g} minutes on one thread, one seed. Errors are relative L2, mean
 over fields; the train error is the loss of the last epoch. Machine: {machine_in_words("torch")}.
 
-{"".join(parts)}
+{body}
 """
     print(text)
     replace_section("networks", text)

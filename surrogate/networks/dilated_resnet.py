@@ -50,7 +50,7 @@ class DilatedResNet(GridNetwork):
     counted in points: it belongs to the grid it was trained on.
 
     Args:
-        width: channels of the hidden fields.
+        width: channels of the hidden fields; 48 in the paper.
         layers: number of blocks.
         dilations: of the convolutions of each block.
         kernel: points along each axis that a convolution combines, odd.
@@ -61,11 +61,11 @@ class DilatedResNet(GridNetwork):
         ValueError: if a setting is out of range.
     """
 
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 16, "learning_rate": 1e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 1e-3}
 
     def __init__(
         self,
-        width: int = 48,
+        width: int = 32,
         layers: int = 4,
         dilations: Sequence[int] = (1, 2, 4, 8, 4, 2, 1),
         kernel: int = 3,

@@ -156,7 +156,7 @@ class Network(nn.Module, ABC):
         """Raise ValueError if one of these settings is smaller than 1."""
         for name in names:
             value = self.config[name]
-            if (value if isinstance(value, int) else min(value)) < 1:
+            if (value if isinstance(value, int) else min(value, default=0)) < 1:
                 raise ValueError(f"{name}={value}: must be at least 1")
 
     def build(self, signature: Signature) -> Self:

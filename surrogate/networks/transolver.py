@@ -70,8 +70,9 @@ class Transolver(GridNetwork):
         y       = x_l + PhysicsAttention((1 + γ_l) ⊙ LayerNorm(x_l) + β_l)
         x_{l+1} = y + MLP(LayerNorm(y))
 
-    All that points know of each other goes through the tokens of `PhysicsAttention`; its cost is
-    proportional to the number of points. For the lift, the projection, ``γ_l``, ``β_l`` and scalar
+    All that points know of each other goes through the tokens of `PhysicsAttention`, at a cost
+    proportional to the number of points. Nothing in it is local: from few samples it learns
+    transport badly. For the lift, the projection, ``γ_l``, ``β_l`` and scalar
     outputs see `GridNetwork`. Where a point is, it learns from coordinates along all axes: waves of
     ``frequencies`` wave numbers, which match where an axis is periodic.
 
@@ -89,7 +90,7 @@ class Transolver(GridNetwork):
     """
 
     any_grid = True
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 1e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 2e-3}
 
     def __init__(
         self,

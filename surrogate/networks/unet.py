@@ -78,7 +78,7 @@ class UNet(GridNetwork):
         ValueError: if a setting is out of range.
     """
 
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 16, "learning_rate": 2e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 4e-3}
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import torch
 
 from surrogate.networks import DilatedResNet, Signature, UNet
 from surrogate.networks.convolution import Convolution
+from surrogate.networks.geometry import resampling
 
 
 def moved(u: torch.Tensor, shift: int, axis: int, wraps: bool) -> torch.Tensor:
@@ -81,6 +82,13 @@ class TestUNet:
         fields = torch.full((1, *grid, 1), 0.7, dtype=torch.float64)
         answer = network(fields, torch.tensor([[0.2]], dtype=torch.float64))[0].flatten(0, -2)
         torch.testing.assert_close(answer, answer[:1].expand_as(answer), rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize(("n", "m"), [(32, 16), (33, 17)])
+    def test_a_wave_passes_the_seam_on_its_way_down_and_up(self, n, m):
+        down, up = resampling(n, m, periodic=True)
+        wave = torch.cos(2 * torch.pi * (torch.arange(n, dtype=torch.float64) + 0.5) / n + 1)
+        error = (up @ (down @ wave) - wave).abs()
+        assert float(error.max()) < 0.04
 
     def test_every_point_sees_every_other_through_the_levels(self):
         signature = Signature((33,), (False,), 1, 0, 1)

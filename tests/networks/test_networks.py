@@ -395,6 +395,7 @@ def test_impossible_signatures_are_refused(changes, message):
         (UNet, {"kernel": 4}),
         (UNet, {"expansion": 0.0}),
         (DilatedResNet, {"dilations": (1, 0)}),
+        (DilatedResNet, {"dilations": ()}),
         (DilatedResNet, {"kernel": 2}),
         (DilatedResNet, {"layers": 0}),
         (Transolver, {"heads": 5}),
