@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from simulations.datasets import Dataset, Trajectories, layout
 from surrogate.emulator import Surrogate
 from surrogate.encoding import Encoded, Encoding
+from surrogate.networks import Climatology
 from surrogate.training import evaluate
 
 # What is loaded of a large train split
@@ -21,22 +22,6 @@ INPUT_MODES = (8, 24, 64)
 OUTPUT_MODES = 256
 # Samples from which the modes are computed
 SNAPSHOTS = 2000
-
-
-class TrainingMean(nn.Module):
-    """The mean of the training outputs, whatever the input."""
-
-    def __init__(self, train: Encoded) -> None:
-        super().__init__()
-        self.fields = train.fields_out.mean(0, keepdim=True)
-        self.scalars = train.scalars_out.mean(0, keepdim=True)
-
-    def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
-        n = len(scalars)
-        return (
-            self.fields.expand(n, *self.fields.shape[1:]),
-            self.scalars.expand(n, *self.scalars.shape[1:]),
-        )
 
 
 class NearestNeighbour(nn.Module):
@@ -160,8 +145,10 @@ def trivial_rivals(dataset: Dataset) -> dict[str, Surrogate]:
         for modes in sorted({min(modes, input_basis.shape[1]) for modes in INPUT_MODES})
         for strength in RIDGE_STRENGTHS
     )
+    mean = Climatology().build(encoding.signature)
+    mean.prepare(*train)
     return {
-        "training mean": rival(TrainingMean(train)),
+        "training mean": rival(mean),
         "nearest neighbour": rival(NearestNeighbour(train, weights)),
         "POD ridge regression": min(ridges, key=valid_error),
     }

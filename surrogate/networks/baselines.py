@@ -83,7 +83,7 @@ class PODLinear(PODDecoder):
 
     def create_layers(self, signature: Signature) -> None:
         super().create_layers(signature)
-        self.inputs = PODInputs(signature, self.config["input_modes"])
+        self.inputs = PODInputs(signature, self.config["input_modes"] * signature.in_channels)
         self.register_buffer("coefficients", torch.zeros(1 + self.inputs.size, sum(self.ranks)))
 
     def fit(

@@ -38,7 +38,7 @@ class GaussianProcess(PODDecoder):
 
     Args:
         modes: coefficients of each output field, at most.
-        input_modes: coefficients of each channel of the field inputs, at most.
+        input_modes: coefficients of all field inputs together, at most.
         points: training samples that are kept, at most: the first ones.
         tuning: samples that the hyper-parameters are fitted to, at most.
 
@@ -54,7 +54,7 @@ class GaussianProcess(PODDecoder):
     mean: Tensor
 
     def __init__(
-        self, modes: int = 24, input_modes: int = 8, points: int = 1000, tuning: int = 150
+        self, modes: int = 24, input_modes: int = 10, points: int = 1000, tuning: int = 120
     ) -> None:
         super().__init__(modes=modes, input_modes=input_modes, points=points, tuning=tuning)
         self._check_at_least_one("modes", "input_modes", "points", "tuning")

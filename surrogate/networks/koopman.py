@@ -88,7 +88,7 @@ class Koopman(Network):
         outputs = sum(self.ranks)
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("deviation", torch.ones(outputs))
-        self.inputs = PODInputs(signature, self.config["modes"])
+        self.inputs = PODInputs(signature, self.config["modes"] * signature.in_channels)
         self.encoder = Perceptron(self.inputs.size, width, self.config["layers"], 2 * observables)
         self.decoder = Perceptron(2 * observables, width, self.config["decoder_layers"], outputs)
         # softplus(−2) = 0.13: a fresh network forgets little

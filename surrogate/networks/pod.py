@@ -89,16 +89,16 @@ class PODInputs(nn.Module):
 
     Args:
         signature: sizes of the problem.
-        modes: coefficients for each input channel, at most.
+        modes: coefficients of all field inputs together, at most.
     """
 
     basis: Tensor
 
     def __init__(self, signature: Signature, modes: int) -> None:
         super().__init__()
-        points = math.prod(signature.grid)
-        rank = min(modes, points) * signature.in_channels
-        self.register_buffer("basis", torch.zeros(points * signature.in_channels, rank))
+        values = math.prod(signature.grid) * signature.in_channels
+        rank = min(modes, values)
+        self.register_buffer("basis", torch.zeros(values, rank))
         self.size = signature.in_scalars + rank
 
     def fit(self, fields: Tensor) -> None:
@@ -157,7 +157,7 @@ class PODNet(PODDecoder):
         if self.config["branch"] == "convolution":
             self.inputs = ConvolutionalBranch(signature)
         else:
-            self.inputs = PODInputs(signature, self.modes)
+            self.inputs = PODInputs(signature, self.modes * signature.in_channels)
         outputs = sum(self.ranks)
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("deviation", torch.ones(outputs))
