@@ -9,6 +9,7 @@ from typing import Any
 
 from simulations.convergence import discretisation_errors
 from simulations.datasets import Dataset, DatasetError
+from simulations.designs import FullGrid, Independent, LatinHypercube, Sobol, Table
 from simulations.generate import generate
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
 from simulations.systems import *  # noqa: F403
@@ -17,9 +18,14 @@ from simulations.systems import __all__ as _systems
 __all__ = [
     "Dataset",
     "DatasetError",
+    "FullGrid",
+    "Independent",
     "InvalidInput",
+    "LatinHypercube",
     "Simulation",
     "SimulationDiverged",
+    "Sobol",
+    "Table",
     "catalogue",
     "discretisation_errors",
     "generate",

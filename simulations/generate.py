@@ -24,8 +24,10 @@ from tqdm.auto import tqdm
 from simulations.datasets import layout, statistics
 from simulations.datasets.layout import SPLITS, Trajectories
 from simulations.datasets.publish import publish_text, published, remove_abandoned
-from simulations.datasets.reader import Dataset, DatasetError, sample_generator
+from simulations.datasets.reader import Dataset, DatasetError
+from simulations.designs import ATTEMPT_STRIDE, INDEPENDENT, Design, Draws
 from simulations.simulation import (
+    Inputs,
     InvalidInput,
     Simulation,
     SimulationDiverged,
@@ -34,8 +36,6 @@ from simulations.simulation import (
     package_version,
 )
 
-# A replacement draw of index i has index i + attempt · 2³²: its own, whatever the size of the set
-ATTEMPT_STRIDE = 2**32
 MAX_ATTEMPTS = 10
 
 SHARD_BYTES = 32 * 1024**2
@@ -82,6 +82,7 @@ def generate(
     path: str | Path,
     *,
     seed: int = 0,
+    design: Design = INDEPENDENT,
     workers: int | None = None,
     splits: Sequence[float] = (0.8, 0.1, 0.1),
     progress: bool = True,
@@ -98,6 +99,7 @@ def generate(
         n: number of trajectories.
         path: folder of the dataset, made if it does not exist.
         seed: non-negative integer.
+        design: where the parameters lie; what it does not place is drawn.
         workers: processes; by default as many as this process may use cores.
         splits: fractions for train, valid and test; they divide trajectories, never frames.
         progress: show a progress bar with rate and remaining time on stderr.
@@ -118,7 +120,7 @@ def generate(
     if len(splits) != 3 or min(splits) < 0 or not np.isclose(sum(splits), 1.0):
         raise InvalidInput(f"splits={tuple(splits)}: must be three fractions that add up to 1")
 
-    manifest = _describe(folder, simulation, int(n), int(seed), splits)
+    manifest = _describe(folder, simulation, int(n), int(seed), splits, design)
     remove_abandoned(folder)
     plans = list(_plan(manifest))
     waiting = [plan for plan in plans if not plan.is_complete(folder)]
@@ -140,9 +142,15 @@ def _available_cores() -> int:
 
 
 def _describe(
-    folder: Path, simulation: Simulation, n: int, seed: int, splits: Sequence[float]
+    folder: Path,
+    simulation: Simulation,
+    n: int,
+    seed: int,
+    splits: Sequence[float],
+    design: Design,
 ) -> dict[str, Any]:
     """Write ``dataset.json``, or check that what is there is the same dataset."""
+    design.points(simulation, n, seed)  # refuses what it does not fit
     frame = sum(int(np.prod(f.shape(simulation.grid))) for f in simulation.fields.values())
     affordable = max(1, SHARD_BYTES // (4 * frame * simulation.times.size))
     manifest = {
@@ -150,6 +158,7 @@ def _describe(
         "system": type(simulation).__name__,
         "settings": simulation.settings,
         "seed": seed,
+        "design": design.to_json(),
         "splits": [float(fraction) for fraction in splits],
         "n": n,
         "samples_per_shard": min(
@@ -160,6 +169,17 @@ def _describe(
     path = folder / "dataset.json"
     if path.exists():
         existing = Dataset(folder).manifest
+        held = Draws.described(simulation, existing)
+        if held.design != design:
+            raise DatasetError(
+                f"{folder}: holds a dataset with {held.design.summary()}, not {design.summary()}; "
+                "choose another folder"
+            )
+        if held.n < n and not design.is_extensible:
+            raise DatasetError(
+                f"n={n}: {folder} holds a {type(design).__name__} of {held.n} trajectories, which "
+                "cannot be extended; choose another folder"
+            )
         for key in ("system", "settings", "seed", "splits"):
             ours = json.loads(json.dumps(manifest[key]))
             if existing[key] != ours:
@@ -272,12 +292,13 @@ def _end_with_parent() -> None:
 
 def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) -> None:
     """Solve and store one shard: runs in a worker."""
-    solutions: list[tuple[int, dict[str, Any], Solution]] = []
+    draws = Draws.described(simulation, Dataset(folder).manifest)
+    solutions: list[tuple[int, Inputs, Solution]] = []
     failures: list[dict[str, Any]] = []
     wall_times = []
     for index in plan.indices:
         start = time.perf_counter()
-        solutions.append(_solve_one(simulation, seed, index, failures.append))
+        solutions.append(_solve_one(draws, index, failures.append))
         wall_times.append(time.perf_counter() - start)
     samples = Trajectories(
         np.array([index for index, _, _ in solutions], dtype=np.int64),
@@ -306,14 +327,14 @@ def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) 
 
 
 def _solve_one(
-    simulation: Simulation, seed: int, index: int, report: Callable[[dict[str, Any]], None]
-) -> tuple[int, dict[str, Any], Solution]:
+    draws: Draws, index: int, report: Callable[[dict[str, Any]], None]
+) -> tuple[int, Inputs, Solution]:
     """Solve draw ``index``, or the first replacement of it that does not diverge."""
     for attempt in range(MAX_ATTEMPTS):
         draw = index + attempt * ATTEMPT_STRIDE
-        inputs = simulation.sample(sample_generator(seed, draw))
+        inputs = draws.inputs(draw)
         try:
-            return draw, inputs, simulation.run(inputs)
+            return draw, inputs, draws.simulation.run(inputs)
         except SimulationDiverged as error:
             failure = {"index": draw, "time": error.time, "reason": error.reason}
             plain = {name: np.asarray(value).tolist() for name, value in inputs.items()}

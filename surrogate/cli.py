@@ -146,16 +146,37 @@ def generate(
     settings: Settings = [],  # noqa: B006
     preset: Preset = None,
     seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
+    design: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Where the parameters lie: independent, latin-hypercube, sobol, grid, or a table "
+            "(.csv, .parquet).",
+        ),
+    ] = "independent",
+    levels: Annotated[
+        list[str],
+        typer.Option(
+            metavar="N|NAME=N|NAME=[VALUE,…]", help="Of a grid: values of all, or of a parameter."
+        ),
+    ] = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Generate a dataset; the same command continues one that was interrupted."""
     import simulations
+    from simulations import designs
 
     simulation = _make(name, settings, preset)
     dataset = simulations.generate(
-        simulation, n, output, seed=seed, workers=workers, progress=not quiet
+        simulation,
+        n,
+        output,
+        seed=seed,
+        design=designs.by_name(design, _parse_levels(levels)),
+        workers=workers,
+        progress=not quiet,
     )
     if as_json:
         counts = {split: dataset.count(split) for split in simulations.datasets.SPLITS}
@@ -338,6 +359,13 @@ def _parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             parsed[name] = value
     return parsed
+
+
+def _parse_levels(levels: list[str]) -> int | dict[str, Any] | None:
+    """One number for all parameters, or numbers or lists of values by name."""
+    if len(levels) == 1 and levels[0].isdecimal():
+        return int(levels[0])
+    return _parse_settings(levels) or None
 
 
 def _parse_inputs(assignments: Iterable[str]) -> dict[str, Any]:

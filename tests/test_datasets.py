@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import simulations
 from simulations.datasets import SPLITS, Dataset, DatasetError, Trajectories, layout, statistics
 from simulations.datasets.publish import publish_text, published, remove_abandoned
-from simulations.datasets.reader import sample_generator
+from simulations.designs import sample_generator
 from simulations.inputs import Distribution
 from simulations.simulation import Field, InvalidInput, SimulationDiverged
 from tests.toy import Toy

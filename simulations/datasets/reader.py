@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray
 
 from simulations.datasets import layout
 from simulations.datasets.layout import Trajectories
+from simulations.designs import Draws
 from simulations.simulation import Inputs, Simulation
 
 MANIFEST_KEYS = ("system", "settings", "seed", "splits", "n", "samples_per_shard")
@@ -61,6 +61,11 @@ class Dataset:
 
         return make(self.manifest["system"], self.manifest["settings"])
 
+    @cached_property
+    def draws(self) -> Draws:
+        """The inputs of every draw."""
+        return Draws.described(self.simulation, self.manifest)
+
     @property
     def seed(self) -> int:
         return int(self.manifest["seed"])
@@ -101,8 +106,8 @@ class Dataset:
         )
 
     def inputs(self, index: int) -> Inputs:
-        """The inputs of one draw at full precision, drawn again from its own seed."""
-        return self.simulation.sample(sample_generator(self.seed, index))
+        """The inputs of one draw at full precision: from the design, and drawn again."""
+        return self.draws.inputs(index)
 
     def to_xarray(self, split: str) -> xarray.Dataset:
         """A split as one labelled dataset along ``sample``, in memory.
@@ -146,8 +151,3 @@ class Dataset:
 def _open_and_load(path: Path) -> xarray.Dataset:
     with xarray.open_dataset(path, engine="h5netcdf") as shard:
         return shard.load()
-
-
-def sample_generator(seed: int, index: int) -> np.random.Generator:
-    """Random numbers of one draw: a pure function of the dataset's seed and the draw's index."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
