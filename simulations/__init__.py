@@ -11,6 +11,7 @@ from simulations.convergence import discretisation_errors
 from simulations.datasets import Dataset, DatasetError
 from simulations.designs import FullGrid, Independent, LatinHypercube, Sobol, Table
 from simulations.generate import generate
+from simulations.reproduction import replay, reproduce
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
 from simulations.systems import *  # noqa: F403
 from simulations.systems import __all__ as _systems
@@ -30,6 +31,8 @@ __all__ = [
     "discretisation_errors",
     "generate",
     "make",
+    "replay",
+    "reproduce",
     *_systems,
 ]
 

@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from tqdm.auto import tqdm
 
-from simulations.datasets import layout, statistics
+from simulations.datasets import layout, provenance, statistics
 from simulations.datasets.layout import SPLITS, Trajectories
 from simulations.datasets.publish import publish_text, published, remove_abandoned
 from simulations.datasets.reader import Dataset, DatasetError
@@ -33,7 +33,6 @@ from simulations.simulation import (
     SimulationDiverged,
     Solution,
     check_setting,
-    package_version,
 )
 
 MAX_ATTEMPTS = 10
@@ -164,7 +163,7 @@ def _describe(
         "samples_per_shard": min(
             affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
         ),
-        "package": f"physurrogate {package_version()}",
+        **provenance.of_dataset(simulation),
     }
     path = folder / "dataset.json"
     if path.exists():
@@ -189,7 +188,8 @@ def _describe(
                 )
         if existing["n"] > n:
             raise DatasetError(f"n={n}: {folder} already holds {existing['n']} trajectories")
-        manifest["samples_per_shard"] = existing["samples_per_shard"]
+        kept = ("samples_per_shard", *provenance.KEYS)
+        manifest |= {key: existing[key] for key in kept if key in existing}
     elif folder.exists() and not folder.is_dir():
         raise DatasetError(f"{folder}: is a file; choose another folder")
     elif folder.exists() and any(not _is_abandoned_manifest(p) for p in folder.iterdir()):
@@ -311,7 +311,7 @@ def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) 
     )
     data = plan.data_path(folder)
     with published(data) as temporary:
-        layout.write_shard(temporary, simulation, samples, seed)
+        layout.write_shard(temporary, simulation, samples, seed, draws.design)
         checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
     record = {
         "planned": list(plan.indices),
@@ -320,6 +320,7 @@ def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) 
         "sha256": checksum,
         "bytes": data.stat().st_size,
         "wall_time_seconds": wall_times,
+        "made": provenance.of_shard(),
         "failures": failures,
         "moments": statistics.shard_moments(simulation, samples),
     }

@@ -11,12 +11,14 @@ A dataset is a folder::
 In a shard the variables and the dimension scales (``sample``, ``time``, ``x``, …) live in the root,
 as netCDF-4 wants them. The groups of The Well (``dimensions``, ``scalars``, ``t0_fields``, …) hold
 hard links to the same objects, so that nothing is stored twice. Fields are float32 with the axes
-``(sample, time, *space, *component)``.
+``(sample, time, *space, *component)``. Attributes of the root describe the simulation, the seed and
+the design as JSON.
 
 References:
     Ohana et al., The Well, NeurIPS 2024, and its format checker.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.datasets.provenance import preset_of
+from simulations.designs import INDEPENDENT, Design
+from simulations.machine import versions
 from simulations.simulation import Simulation, package_version
 
 SPLITS = ("train", "valid", "test")
@@ -39,6 +44,9 @@ WELL_FLAGS = ("sample_varying", "time_varying", "dim_varying")
 
 # Readable by the HDF5 1.10 tools of today's clusters
 LIBRARY_VERSIONS = ("earliest", "v110")
+
+# Of the description in the root, as JSON: HDF5 has room for 64 KiB, dataset.json for everything
+LONGEST_ATTRIBUTE = 60_000
 
 # A chunk holds one frame, or as many as fit here, so that windows over time read fast
 CHUNK_BYTES = 64 * 1024
@@ -84,10 +92,25 @@ def coefficient_names(simulation: Simulation) -> list[str]:
     return [name for name, f in simulation.field_inputs.items() if f.initial_of is None]
 
 
-def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+def write_shard(
+    path: Path,
+    simulation: Simulation,
+    samples: Trajectories,
+    seed: int,
+    design: Design = INDEPENDENT,
+) -> None:
     """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
     with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file:
-        _write_root(file, simulation, samples, seed)
+        _write_root(file, simulation, samples)
+        file.attrs["seed"] = str(seed)
+        for key, value in {
+            "settings": simulation.settings,
+            "preset": preset_of(simulation),
+            "design": design.summary(),
+            "versions": versions(),
+        }.items():
+            if len(text := json.dumps(value)) <= LONGEST_ATTRIBUTE:
+                file.attrs[key] = text
         _write_variables(file, simulation, samples)
         _link_well_groups(file, simulation)
 
@@ -103,7 +126,7 @@ def read_shard(path: Path, simulation: Simulation) -> Trajectories:
         )
 
 
-def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories) -> None:
     name = type(simulation).__name__
     file.attrs.update(
         Conventions="CF-1.11",
@@ -114,7 +137,6 @@ def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, 
         n_spatial_dims=simulation.grid.ndim,
         n_trajectories=len(samples),
         format_version=FORMAT_VERSION,
-        seed=str(seed),
     )
     _text_list(file, "simulation_parameters", [])
     _scale(file, "sample", samples.indices, "1", "index of the draw", time_varying=False)

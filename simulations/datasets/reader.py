@@ -86,6 +86,16 @@ class Dataset:
                     f"{path}: not a record of a shard ({error}); run generate again to repair it"
                 ) from None
 
+    def recorded_shards(self, split: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The files of a split that are complete, each with what was written down about it."""
+        for shard in self.shards(split):
+            for record in self.records(shard.stem):
+                yield shard, record
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The draws that failed: the lines of ``failures.jsonl``, also of an unfinished dataset."""
+        return [f for split in layout.SPLITS for r in self.records(split) for f in r["failures"]]
+
     def count(self, split: str) -> int:
         """Number of trajectories on disk in a split."""
         return sum(len(record["indices"]) for record in self.records(split))
