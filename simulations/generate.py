@@ -293,6 +293,7 @@ def _end_with_parent() -> None:
 def _produce(simulation: Simulation, folder: Path, plan: _ShardPlan, seed: int) -> None:
     """Solve and store one shard: runs in a worker."""
     draws = Draws.described(simulation, Dataset(folder).manifest)
+    draws.given(plan.indices[0])  # lays out all points, before a clock runs
     solutions: list[tuple[int, Inputs, Solution]] = []
     failures: list[dict[str, Any]] = []
     wall_times = []
