@@ -9,7 +9,9 @@ from typing import Any
 
 from simulations.convergence import discretisation_errors
 from simulations.datasets import Dataset, DatasetError, Recorded, open_dataset
+from simulations.designs import FullGrid, Independent, LatinHypercube, Sobol, Table
 from simulations.generate import generate
+from simulations.reproduction import replay, reproduce
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
 from simulations.systems import *  # noqa: F403
 from simulations.systems import __all__ as _systems
@@ -17,14 +19,21 @@ from simulations.systems import __all__ as _systems
 __all__ = [
     "Dataset",
     "DatasetError",
+    "FullGrid",
+    "Independent",
     "InvalidInput",
+    "LatinHypercube",
     "Simulation",
     "SimulationDiverged",
+    "Sobol",
+    "Table",
     "catalogue",
     "discretisation_errors",
     "generate",
     "make",
     "open_dataset",
+    "replay",
+    "reproduce",
     *_systems,
 ]
 

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from simulations.datasets import layout
+from simulations.datasets import layout, provenance
 from simulations.datasets.compression import Compression
 from simulations.datasets.layout import SPLITS
 from simulations.datasets.publish import publish_text, remove_abandoned
 from simulations.datasets.reader import Dataset, DatasetError
+from simulations.designs import INDEPENDENT, Design, Draws
 from simulations.generation import execution
 from simulations.generation.plan import ShardPlan, plan_shards
-from simulations.generation.produce import Draws
 from simulations.generation.summary import summarise
 from simulations.generation.supervisor import Order
-from simulations.simulation import InvalidInput, Simulation, check_setting, package_version
+from simulations.simulation import InvalidInput, Simulation, check_setting
 
 SHARD_BYTES = 32 * 1024**2
 MAX_SAMPLES_PER_SHARD = 64
@@ -36,6 +36,7 @@ def generate(
     path: str | Path,
     *,
     seed: int = 0,
+    design: Design = INDEPENDENT,
     workers: int | None = None,
     executor: Executor | None = None,
     part: tuple[int, int] = (0, 1),
@@ -58,6 +59,7 @@ def generate(
         n: number of trajectories.
         path: folder of the dataset, made if it does not exist.
         seed: non-negative integer.
+        design: where the parameters lie; what it does not place is drawn.
         workers: processes; by default as many as this process may use cores. With an executor, how
             many it has: twice as many shards are handed to it at a time, 1024 by default.
         executor: where shards are made, any `concurrent.futures.Executor`: a process pool,
@@ -104,13 +106,13 @@ def generate(
             "or in a function, and can be interrupted only in a module"
         )
 
-    manifest = _describe(folder, simulation, int(n), int(seed), splits, compression)
+    manifest = _describe(folder, simulation, int(n), int(seed), splits, design, compression)
     remove_abandoned(folder)
     for split in SPLITS:
         (folder / "data" / split).mkdir(parents=True, exist_ok=True)
     (folder / "records").mkdir(exist_ok=True)
     # A copy is without what the simulation has computed for itself meanwhile, and small to send
-    draws = Draws(dataclasses.replace(simulation), int(seed))
+    draws = Draws(dataclasses.replace(simulation), int(seed), design, int(n))
     main_module = None if here else execution.main_module_of(draws)
     order = Order(draws, folder.absolute(), timeout, verify, main_module)
     plans = itertools.islice(plan_shards(manifest), job, None, jobs)
@@ -191,9 +193,11 @@ def _describe(
     n: int,
     seed: int,
     splits: Sequence[float],
+    design: Design,
     compression: Compression | None,
 ) -> dict[str, Any]:
     """Write ``dataset.json``, or check that what is there is the same dataset."""
+    design.points(simulation, n, seed)  # refuses what it does not fit
     frame = sum(int(np.prod(f.shape(simulation.grid))) for f in simulation.fields.values())
     affordable = max(1, SHARD_BYTES // (4 * frame * simulation.times.size))
     manifest = {
@@ -201,13 +205,14 @@ def _describe(
         "system": type(simulation).__name__,
         "settings": simulation.settings,
         "seed": seed,
+        "design": design.to_json(),
         "splits": [float(fraction) for fraction in splits],
         "n": n,
         "samples_per_shard": min(
             affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
         ),
         "compression": compression.to_json() if compression else None,
-        "package": f"physurrogate {package_version()}",
+        **provenance.of_dataset(simulation),
     }
     path = folder / "dataset.json"
     if folder.exists() and not folder.is_dir():
@@ -216,6 +221,17 @@ def _describe(
     found = list(folder.iterdir()) if folder.exists() else []
     if path.exists():
         existing = Dataset(folder).manifest
+        held = Draws.described(simulation, existing)
+        if held.design != design:
+            raise DatasetError(
+                f"{folder}: holds a dataset with {held.design.summary()}, not {design.summary()}; "
+                "choose another folder"
+            )
+        if held.n < n and not design.is_extensible:
+            raise DatasetError(
+                f"n={n}: {folder} holds a {type(design).__name__} of {held.n} trajectories, which "
+                "cannot be extended; choose another folder"
+            )
         for key in ("system", "settings", "seed", "splits", "compression"):
             ours = json.loads(json.dumps(manifest[key]))
             if existing.get(key) != ours:
@@ -225,7 +241,8 @@ def _describe(
                 )
         if existing["n"] > n:
             raise DatasetError(f"n={n}: {folder} already holds {existing['n']} trajectories")
-        manifest["samples_per_shard"] = existing["samples_per_shard"]
+        kept = ("samples_per_shard", *provenance.KEYS)
+        manifest |= {key: existing[key] for key in kept if key in existing}
         if existing["n"] == n:
             return existing
     elif not all(_is_half_a_manifest(p) for p in found):
@@ -235,7 +252,7 @@ def _describe(
     try:
         publish_text(path, json.dumps(manifest, indent=2) + "\n", exclusive=not path.exists())
     except FileExistsError:  # a job that started with us was faster
-        return _describe(folder, simulation, n, seed, splits, compression)
+        return _describe(folder, simulation, n, seed, splits, design, compression)
     return manifest
 
 

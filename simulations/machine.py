@@ -2,10 +2,15 @@
 
 import os
 import platform
+import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+# What the numbers of a solution may depend on
+NUMERICAL_PACKAGES = ("numpy", "numba", "scipy", "rocket-fft", "h5py")
 
 
 def processor() -> str:
@@ -15,6 +20,39 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that the numbers in a dataset may depend on."""
+    found = {name: version(name) for name in NUMERICAL_PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+@cache
+def git_state() -> dict[str, str | bool] | None:
+    """Commit of the checkout that `simulations` is imported from, and whether it was changed since.
+
+    None for an installed package, or where there is no git.
+    """
+    package = Path(__file__).parent
+    if not (package.parent / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(package), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", str(package))
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def machine(*packages: str) -> dict[str, str | int]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from simulations.grid import Array, Axis, Grid
 from simulations.inputs import Distribution, distribution_from_json
 
 __all__ = [
+    "NO_INPUTS",
     "Array",
     "Axis",
     "Field",
@@ -46,6 +48,8 @@ __all__ = [
 
 Inputs = Mapping[str, float | Array]
 Solution = dict[str, Array]
+
+NO_INPUTS: Inputs = MappingProxyType({})
 
 
 class InvalidInput(ValueError):
@@ -435,8 +439,19 @@ class Simulation(ABC):
                 arguments[name] = tuple(value)
         return cls(**arguments)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
-        """Draw one admissible set of inputs, reproducible from the generator alone."""
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
+        """Draw one admissible set of inputs, around those that are given.
+
+        What is drawn depends on the generator and, where inputs belong together (a pressure and
+        the density it is the pressure of), on what is given: the random numbers are the same
+        whatever that is. A system with such inputs overrides this.
+
+        Args:
+            rng: source of all random numbers.
+            given: inputs that are known already and checked; they come back as they are.
+        """
         drawn: dict[str, float | Array] = {
             name: declared.quantile(rng.random())
             for name, declared in self.drawn_parameters.items()
@@ -445,7 +460,7 @@ class Simulation(ABC):
             drawn.update(cases[int(rng.integers(len(cases)))])
         for name, field_input in self.field_inputs.items():
             drawn[name] = field_input.draw(rng, self.grid)
-        return drawn
+        return {**drawn, **given}
 
     def check_inputs(self, given: Mapping[str, Any]) -> dict[str, float | Array]:
         """Validate some or all inputs.
@@ -469,15 +484,15 @@ class Simulation(ABC):
     ) -> tuple[dict[str, float | Array], int]:
         """Validate what is given and draw the rest; returns the inputs and the seed used.
 
-        The draw does not depend on what is given: ``seed=7`` is the same initial condition for
-        every viscosity.
+        The random numbers do not depend on what is given: ``seed=7`` is the same initial condition
+        for every viscosity. Only inputs that belong to a given one follow it, as `sample` says.
         """
         checked = self.check_inputs(given)
         if seed is None:
             seed = secrets.randbits(32)
         elif not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
             raise InvalidInput(f"seed={seed!r}: must be a non-negative integer")
-        return self.sample(np.random.default_rng(int(seed))) | checked, int(seed)
+        return self.sample(np.random.default_rng(int(seed)), checked), int(seed)
 
     def run(self, inputs: Inputs) -> Solution:
         """`solve`, and a refusal of any result that is not finite or not what is declared.

@@ -1,6 +1,8 @@
 """The command line. It parses, calls the library and prints; numba and torch are imported late."""
 
+import csv
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -40,6 +42,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed of all inputs that are not 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved surrogate.")]
+DatasetFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a dataset.")]
 System = Annotated[str, typer.Argument(metavar="NAME", help="A system; see 'surrogate list'.")]
 
 
@@ -149,6 +152,20 @@ def generate(
     settings: Settings = [],  # noqa: B006
     preset: Preset = None,
     seed: Annotated[int, typer.Option(help="Seed of the dataset.")] = 0,
+    design: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Where the parameters lie: independent, latin-hypercube, sobol, grid, or a table "
+            "(.csv, .parquet).",
+        ),
+    ] = "independent",
+    levels: Annotated[
+        list[str],
+        typer.Option(
+            metavar="N|NAME=N|NAME=[VALUE,…]", help="Of a grid: values of all, or of a parameter."
+        ),
+    ] = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
     dask: Annotated[
         str | None,
@@ -176,6 +193,7 @@ def generate(
 ) -> None:
     """Generate a dataset; the same command continues one that was interrupted."""
     import simulations
+    from simulations import designs
 
     stored = None
     if compression is not None:
@@ -189,6 +207,7 @@ def generate(
             n,
             output,
             seed=seed,
+            design=designs.by_name(design, _parse_levels(levels)),
             workers=workers,
             executor=executor,
             part=_parse_part(part),
@@ -202,6 +221,79 @@ def generate(
         _print_json({"path": str(output), **counts, "solver_seconds": dataset.solver_seconds})
     else:
         typer.echo(repr(dataset))
+
+
+@app.command()
+def info(
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR|FILE|MODEL", help="A dataset, a shard, a surrogate.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a dataset, a single shard or a saved surrogate is."""
+    from surrogate.description import describe
+
+    described = describe(path)
+    if as_json:
+        _print_json(described)
+    else:
+        _print_tree(described)
+
+
+@app.command()
+def reproduce(
+    dataset: DatasetFolder,
+    sample: Annotated[int, typer.Option(help="Index of the trajectory.")],
+    as_json: AsJson = False,
+) -> None:
+    """Run a trajectory of a dataset again and compare it, bit for bit, with what is stored."""
+    _use_one_thread()
+    import simulations
+
+    found = simulations.reproduce(dataset, sample)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        typer.echo(found.text())
+    if not found.is_exact:
+        raise RuntimeError(f"sample {sample} does not come out as it is stored")
+
+
+@app.command()
+def replay(
+    dataset: DatasetFolder,
+    failure: Annotated[int, typer.Option(help="Line in failures.jsonl, from 0.")],
+    output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a draw of a dataset again that failed; an error if it fails as it did."""
+    _use_one_thread()
+    import simulations
+
+    solution = simulations.replay(dataset, failure)
+    _deliver(simulations.Dataset(dataset).simulation, solution, output, plot, as_json)
+
+
+@app.command()
+def query(
+    dataset: DatasetFolder,
+    question: Annotated[
+        str, typer.Argument(metavar="SQL", help="About the tables samples and failures.")
+    ],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask about parameters, outputs, failures and timings of a dataset in SQL."""
+    from simulations.datasets.query import query as ask
+
+    names, rows = ask(dataset, question)
+    if as_json:
+        _print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
+    else:
+        _print_table(names, rows)
 
 
 @app.command()
@@ -408,6 +500,13 @@ def _parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
     return parsed
 
 
+def _parse_levels(levels: list[str]) -> int | dict[str, Any] | None:
+    """One number for all parameters, or numbers or lists of values by name."""
+    if len(levels) == 1 and levels[0].isdecimal():
+        return int(levels[0])
+    return _parse_settings(levels) or None
+
+
 def _parse_inputs(assignments: Iterable[str]) -> dict[str, Any]:
     """Numbers as such and fields from files; what is neither is for the simulation to refuse."""
     import numpy as np
@@ -500,4 +599,29 @@ def _plain(settings: dict[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
+    typer.echo(json.dumps(value, indent=2, default=str))  # dates and decimals of a query
+
+
+def _print_tree(described: dict[str, Any], indent: str = "") -> None:
+    for key, value in described.items():
+        if isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
+            typer.echo(f"{indent}{key}:")
+            _print_tree(value, indent + "  ")
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        typer.echo(f"{indent}{key}: {value}")
+
+
+def _print_table(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    cells = [names, *(["" if value is None else str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
+
+
+def _use_one_thread() -> None:
+    """As generation does, so that sums are in the same order; before numpy is imported."""
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"

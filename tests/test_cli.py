@@ -107,6 +107,15 @@ def test_a_verification_that_fails_has_its_exit_code(run, monkeypatch):
     assert "1 of 1 checks fail: Burgers-measure" in err
 
 
+def test_generate_by_a_design(run, tmp_path):
+    options = ("--design", "grid", "--levels", "nu=[0.01,0.02]", "--workers", 1, "--quiet")
+    code, *_ = run("generate", "Burgers", "-n", 4, "-o", tmp_path / "d", *SMALL, *options)
+    assert code == 0
+    dataset = simulations.Dataset(tmp_path / "d")
+    values = [v for record in dataset.records() for v in record["parameters"]["nu"]]
+    assert sorted(values) == [0.01, 0.01, 0.02, 0.02]
+
+
 def test_simulate_takes_a_field_from_a_file(run, tmp_path):
     np.save(tmp_path / "u0.npy", np.full(32, 0.25))
     code, out, _ = run(
@@ -188,6 +197,8 @@ def test_a_failed_training_leaves_nothing_behind(run, tmp_path):
             "timeout=0.0: must be",
         ),
         (("train", "nowhere", "-o", "{tmp}/m"), 2, "nowhere: there is no such dataset"),
+        (("generate", "Burgers", "-n1", "-o", "x", "--design", "best"), 2, "design=best: must be"),
+        (("generate", "Burgers", "-n1", "-o", "x", "--design=no.csv"), 1, "no.csv"),
         (("predict", "nowhere"), 2, "nowhere: not a saved surrogate"),
         (("compare", "nowhere"), 2, "nowhere: not a saved surrogate"),
         (("fly",), 2, "No such command 'fly'"),

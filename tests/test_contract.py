@@ -662,6 +662,25 @@ class TestEverySystem:
             assert set(drawn) == {*small.parameters, *small.field_inputs}
             small.check_inputs(drawn)
 
+    def test_draws_keep_what_is_given_and_the_random_numbers(self, small):
+        """The same initial condition for every parameter, and as many random numbers as ever."""
+
+        def draw(known):
+            rng = np.random.default_rng(5)
+            return small.sample(rng, known), rng.bit_generator.state
+
+        (plain, after), other = draw({}), small.sample(np.random.default_rng(6))
+        parameters = {name: other[name] for name in small.parameters}
+        for known in (parameters, *({name: other[name]} for name in small.field_inputs)):
+            drawn, state = draw(known)
+            assert state == after
+            assert set(drawn) == set(plain)
+            for name, value in drawn.items():
+                if name in known:
+                    assert np.array_equal(value, known[name])
+                elif name in small.parameters or known is parameters:
+                    assert np.array_equal(value, plain[name]), name
+
     def test_settings_round_trip(self, system, small):
         for simulation in (system(), small):
             text = json.dumps(simulation.settings, allow_nan=False)

@@ -29,7 +29,7 @@ from simulations.datasets.publish import (
     remove_abandoned,
     this_machine,
 )
-from simulations.datasets.reader import sample_generator
+from simulations.designs import sample_generator
 from simulations.generation import execution
 from simulations.generation.plan import plan_shards
 from simulations.inputs import Distribution

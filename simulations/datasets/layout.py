@@ -12,12 +12,14 @@ In a shard the variables and the dimension scales (``sample``, ``time``, ``x``, 
 as netCDF-4 wants them. The groups of The Well (``dimensions``, ``scalars``, ``t0_fields``, …) hold
 hard links to the same objects, so that nothing is stored twice. Fields are float32 with the axes
 ``(sample, time, *space, *component)``, each in one piece unless they are compressed: windows over
-time are then contiguous in the file.
+time are then contiguous in the file. Attributes of the root describe the simulation, the
+seed and the design as JSON.
 
 References:
     Ohana et al., The Well, NeurIPS 2024, and its format checker.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.datasets.compression import Compression, rounded
+from simulations.datasets.provenance import preset_of
 from simulations.datasets.untrusted import DatasetError, open_untrusted
+from simulations.designs import INDEPENDENT, Design
+from simulations.machine import versions
 from simulations.simulation import Simulation, package_version
 
 SPLITS = ("train", "valid", "test")
@@ -43,6 +48,9 @@ WELL_FLAGS = ("sample_varying", "time_varying", "dim_varying")
 
 # Readable by the HDF5 1.10 tools of today's clusters
 LIBRARY_VERSIONS = ("earliest", "v110")
+
+# Of the description in the root, as JSON: HDF5 has room for 64 KiB, dataset.json for everything
+LONGEST_ATTRIBUTE = 60_000
 
 # What is compressed is so in chunks of one frame, or as many as fit here
 CHUNK_BYTES = 64 * 1024
@@ -134,6 +142,7 @@ def write_shard(
     simulation: Simulation,
     samples: Trajectories,
     seed: int,
+    design: Design = INDEPENDENT,
     compression: Compression | None = None,
 ) -> None:
     """Write one shard. The bytes depend on the arguments and the versions of the packages alone.
@@ -143,10 +152,20 @@ def write_shard(
         simulation: what the samples are solutions of.
         samples: what `as_stored` gives.
         seed: of the dataset.
+        design: of the dataset.
         compression: how fields and field inputs are stored; None is as they are, each in one piece.
     """
     with h5py.File(target, "w", libver=LIBRARY_VERSIONS) as file:
-        _write_root(file, simulation, samples, seed)
+        _write_root(file, simulation, samples)
+        file.attrs["seed"] = str(seed)
+        for key, value in {
+            "settings": simulation.settings,
+            "preset": preset_of(simulation),
+            "design": design.summary(),
+            "versions": versions(),
+        }.items():
+            if len(text := json.dumps(value)) <= LONGEST_ATTRIBUTE:
+                file.attrs[key] = text
         _write_variables(file, simulation, samples, compression)
         _link_well_groups(file, simulation)
 
@@ -217,7 +236,7 @@ def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:
     return variable
 
 
-def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, seed: int) -> None:
+def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories) -> None:
     name = type(simulation).__name__
     file.attrs.update(
         Conventions="CF-1.11",
@@ -228,7 +247,6 @@ def _write_root(file: h5py.File, simulation: Simulation, samples: Trajectories, 
         n_spatial_dims=simulation.grid.ndim,
         n_trajectories=len(samples),
         format_version=FORMAT_VERSION,
-        seed=str(seed),
     )
     _text_list(file, "simulation_parameters", [])
     _scale(file, "sample", samples.indices, "1", "index of the draw", time_varying=False)

@@ -15,6 +15,7 @@ from simulations.datasets.compression import Compression
 from simulations.datasets.labels import label, lazy_variables
 from simulations.datasets.layout import Trajectories
 from simulations.datasets.untrusted import DatasetError, UnsafeFile
+from simulations.designs import Draws
 from simulations.simulation import Inputs, Simulation
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Dataset:
 
         return make(self.manifest["system"], self.manifest["settings"])
 
+    @cached_property
+    def draws(self) -> Draws:
+        """The inputs of every draw."""
+        return Draws.described(self.simulation, self.manifest)
+
     @property
     def seed(self) -> int:
         return int(self.manifest["seed"])
@@ -96,6 +102,16 @@ class Dataset:
                 raise DatasetError(
                     f"{path}: not a record of a shard ({error}); run generate again to repair it"
                 ) from None
+
+    def recorded_shards(self, split: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The files of a split that are complete, each with what was written down about it."""
+        for shard in self.shards(split):
+            for record in self.records(shard.stem):
+                yield shard, record
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The draws that failed: the lines of ``failures.jsonl``, also of an unfinished dataset."""
+        return [f for split in layout.SPLITS for r in self.records(split) for f in r["failures"]]
 
     def count(self, split: str) -> int:
         """Number of trajectories on disk in a split."""
@@ -151,8 +167,8 @@ class Dataset:
         return {key: value for key, value in vars(self).items() if key != "simulation"}
 
     def inputs(self, index: int) -> Inputs:
-        """The inputs of one draw at full precision, drawn again from its own seed."""
-        return self.simulation.sample(sample_generator(self.seed, index))
+        """The inputs of one draw at full precision: from the design, and drawn again."""
+        return self.draws.inputs(index)
 
     def to_xarray(
         self, split: str, chunks: Mapping[str, int] | str | None = None
@@ -211,8 +227,3 @@ class Dataset:
                 raise DatasetError(
                     f"{shard}: not readable as a shard ({error}); run generate again to repair it"
                 ) from None
-
-
-def sample_generator(seed: int, index: int) -> np.random.Generator:
-    """Random numbers of one draw: a pure function of the dataset's seed and the draw's index."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))

@@ -12,6 +12,7 @@ import numpy as np
 from simulations.grid import Array, Axis, Grid
 from simulations.inputs import Distribution
 from simulations.simulation import (
+    NO_INPUTS,
     Field,
     FieldInput,
     Inputs,
@@ -165,7 +166,7 @@ class Recorded(Simulation):
     def rescaled(self, factor: float) -> NoReturn:
         raise InvalidInput(f"{self.name}: recorded data, there is no other resolution")
 
-    def sample(self, rng: np.random.Generator) -> NoReturn:
+    def sample(self, rng: np.random.Generator, given: Inputs = NO_INPUTS) -> NoReturn:
         raise InvalidInput(f"{self.name}: recorded data, inputs must be given")
 
     def complete_inputs(

@@ -6,36 +6,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from simulations.datasets import layout, statistics
+from simulations.datasets import layout, provenance, statistics
 from simulations.datasets.publish import publish_text, published
-from simulations.datasets.reader import Dataset, sample_generator
+from simulations.datasets.reader import Dataset
+from simulations.designs import ATTEMPT_STRIDE, Draws
 from simulations.generation.plan import ShardPlan
 from simulations.generation.quarantine import Failure
-from simulations.simulation import Inputs, Simulation, SimulationDiverged, Solution
+from simulations.simulation import Inputs, SimulationDiverged, Solution
 
-# A replacement draw of index i has index i + attempt · 2³²: its own, whatever the size of the set
-ATTEMPT_STRIDE = 2**32
 MAX_ATTEMPTS = 10
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Where the inputs of a dataset come from.
-
-    Attributes:
-        simulation: the system and its settings.
-        seed: of the dataset.
-    """
-
-    simulation: Simulation
-    seed: int
-
-    def inputs(self, draw: int) -> Inputs:
-        """The inputs of one draw: a pure function of its index."""
-        return self.simulation.sample(sample_generator(self.seed, draw))
 
 
 def produce(
@@ -61,6 +42,7 @@ def produce(
         SimulationDiverged: ten draws in a row failed.
         OSError: the shard cannot be written.
     """
+    draws.given(plan.indices[0])  # lays out all points, before a clock runs
     simulation = draws.simulation
     samples = layout.empty_trajectories(simulation, len(plan.indices))
     failures: list[Failure] = []
@@ -79,7 +61,7 @@ def produce(
     samples = layout.as_stored(samples, compression)
     # In memory first: the file is then written in one go, and what stops that has a clear name
     shard = io.BytesIO()
-    layout.write_shard(shard, simulation, samples, draws.seed, compression)
+    layout.write_shard(shard, simulation, samples, draws.seed, draws.design, compression)
     content = shard.getbuffer()
     record = {
         "planned": list(plan.indices),
@@ -88,6 +70,7 @@ def produce(
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": content.nbytes,
         "wall_time_seconds": wall_times,
+        "made": provenance.of_shard(),
         "failures": failures,
         "moments": statistics.shard_moments(simulation, samples),
     }

@@ -18,9 +18,9 @@ from pathlib import Path
 from threading import local
 from typing import Any
 
+from simulations.designs import Draws
 from simulations.generation.channel import CLOSED, Channel
 from simulations.generation.plan import ShardPlan
-from simulations.generation.produce import Draws
 from simulations.generation.quarantine import Failure, forget, given_up_before, remember
 
 # One thread a worker: trajectories are the parallelism, and sums do not depend on thread counts

@@ -13,9 +13,10 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from simulations.designs import Draws
 from simulations.generation.channel import CLOSED, Channel
 from simulations.generation.plan import ShardPlan
-from simulations.generation.produce import Draws, produce
+from simulations.generation.produce import produce
 from simulations.generation.quarantine import Failure
 
 # Between two data sets, the processes of an executor that lives on do not keep ours alive

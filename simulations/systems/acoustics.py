@@ -13,6 +13,7 @@ from simulations.grid import Axis, Boundary, Grid
 from simulations.inputs import Bounded, Distribution, GaussianRandomField, Uniform
 from simulations.numerics import staggered
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -355,14 +356,16 @@ class Acoustics(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """Draw one set of inputs; no pressure where the medium is denser than ``silent_above``."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         allowed = np.asarray(drawn["density"]) <= self.silent_above
         if isinstance(self.pressure, PressureRings):
             drawn["pressure0"] = self.pressure.placed(rng, self.grid, allowed)
         drawn["pressure0"] = np.where(allowed, drawn["pressure0"], 0.0)
-        return drawn
+        return {**drawn, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         pressure, velocity, energy = staggered.integrate(

@@ -13,6 +13,7 @@ from simulations.inputs import Distribution, RandomWaves, RiemannStates
 from simulations.numerics import muscl_hancock
 from simulations.numerics.viscous_gas import ViscousGas
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -210,16 +211,20 @@ class CompressibleNavierStokes(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """Draw inputs whose pressure and velocity fit the density and the Mach number."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         density, velocity = np.mean(drawn["density0"]), np.asarray(drawn["velocity0"])
-        pressure = density * np.asarray(drawn["pressure0"])
+        pressure = np.asarray(drawn["pressure0"])
+        if "pressure0" not in given:
+            pressure = density * pressure
         speed = math.sqrt((velocity**2).sum(axis=-1).mean())
         if speed > 0.0:
             velocity = velocity * (self.mach * np.sqrt(self.gamma * pressure.mean() / density))
             velocity /= speed
-        return {**drawn, "pressure0": pressure, "velocity0": velocity}
+        return {**drawn, "pressure0": pressure, "velocity0": velocity, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         status, reached, (density, pressure), velocity = muscl_hancock.evolve(

@@ -11,6 +11,7 @@ from simulations.grid import Axis, Boundary, Grid
 from simulations.inputs import Distribution, RandomWaves, Uniform
 from simulations.numerics import constrained_transport
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -170,9 +171,11 @@ class MHD(Simulation):
         (nx, ny), length = self.grid.shape, self.length
         return length / nx, length * self.aspect / ny
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """Draw one admissible set of inputs: the vortex, and the field by its potential."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         axes = self.grid.axes
         x, y = np.meshgrid(*(a.points / a.bounds[1] for a in axes), indexing="ij")
         vortex = np.stack([-np.sin(2 * np.pi * y), np.sin(2 * np.pi * x)], axis=-1)
@@ -183,7 +186,7 @@ class MHD(Simulation):
         potential = self.potential.sample(rng, corners) + self.vortex * vortex
         faces = constrained_transport.field_of_potential(self.length * potential, self._spacing)
         drawn["magnetic_field0"] = constrained_transport.centred(*faces)
-        return drawn
+        return {**drawn, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         given = {name: np.asarray(inputs[f"{name}0"]) for name in self.fields}

@@ -11,6 +11,7 @@ from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, Uniform, WhiteNoise
 from simulations.numerics import runge_kutta
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -111,12 +112,14 @@ class NBody(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
-        drawn = super().sample(rng)
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
+        drawn = super().sample(rng, given)
         for name in (*POSITIONS, *VELOCITIES):
             values = np.asarray(drawn[f"{name}0"])
             drawn[f"{name}0"] = values - np.average(values, weights=np.asarray(drawn["mass"]))
-        return drawn
+        return {**drawn, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         gravity, softening = float(inputs["gravity"]), float(inputs["softening"])

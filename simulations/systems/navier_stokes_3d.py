@@ -13,6 +13,7 @@ from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics import dealiased, exponential
 from simulations.numerics.dealiased import from_planes, to_modes, to_planes, to_points
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -171,9 +172,11 @@ class NavierStokes3D(Simulation):
     def _k(self) -> list[Array]:
         return dealiased.wavenumbers(self.grid.shape, (self.length,) * 3)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """The vortices and the disturbance, without divergence."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         velocity = np.moveaxis(np.asarray(drawn["velocity0"]), -1, 0).copy()
         x, y, z = (
             2 * np.pi * (axis.points / self.length - rng.random()) for axis in self.grid.axes
@@ -183,7 +186,7 @@ class NavierStokes3D(Simulation):
         velocity[1] -= self.vortices * np.cos(x) * np.sin(y) * np.cos(z)
         spectra = solenoidal(dealiased.spectrum_of(velocity, 3), self._k)
         drawn["velocity0"] = self._on_the_grid(spectra)
-        return drawn
+        return {**drawn, **given}
 
     def _on_the_grid(self, spectra: np.ndarray) -> Array:
         """Velocity with its components last."""

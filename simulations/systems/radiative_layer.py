@@ -12,6 +12,7 @@ from simulations.inputs import Distribution, RandomWaves
 from simulations.numerics import muscl_hancock
 from simulations.numerics.radiative_gas import RadiativeGas
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -164,13 +165,15 @@ class RadiativeLayer(Simulation):
     def times(self) -> Array:
         return np.linspace(0.0, self.t_end, self.n_times)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """Draw inputs with noise about a shear layer."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         y = self.grid.axes[1].points
         velocity = np.asarray(drawn["velocity0"]) * np.exp(-((y / 0.1) ** 2))[:, None]
         velocity[..., 0] += 0.5 * self.speed * np.tanh(y / self.thickness)
-        return {**drawn, "velocity0": velocity}
+        return {**drawn, "velocity0": velocity, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         gas = RadiativeGas(

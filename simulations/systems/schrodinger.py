@@ -13,6 +13,7 @@ from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics import splitting
 from simulations.numerics.fourier import wavevector
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -109,12 +110,14 @@ class Schrodinger(Simulation):
         squared = (self.grid.axes[0].points - self.length / 2) ** 2
         return np.asarray(sum(np.meshgrid(*[squared] * self.ndim, indexing="ij")))
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
-        drawn = super().sample(rng)
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
+        drawn = super().sample(rng)  # a half that is given has its own size
         envelope = np.exp(-self.radius_squared / (4 * self.width**2))
         real, imaginary = (np.asarray(drawn[name]) * envelope for name in self.field_inputs)
         size = np.sqrt((real**2 + imaginary**2).mean() * self.length**self.ndim)
-        return drawn | {"real0": real / size, "imaginary0": imaginary / size}
+        return {**drawn, "real0": real / size, "imaginary0": imaginary / size, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         _, squared = wavevector(self.n, self.length, self.ndim, real=False)

@@ -11,6 +11,7 @@ from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution
 from simulations.numerics import dealiased, exponential
 from simulations.simulation import (
+    NO_INPUTS,
     Array,
     Field,
     FieldInput,
@@ -191,15 +192,17 @@ class ShearFlow(Simulation):
     def _transport(self, mean: Array) -> VorticityTransport:
         return VorticityTransport(self.grid.shape, (self.length, self.height), 1, mean)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, float | Array]:
+    def sample(
+        self, rng: np.random.Generator, given: Inputs = NO_INPUTS
+    ) -> dict[str, float | Array]:
         """Tracer and velocity belong together."""
-        drawn = super().sample(rng)
+        drawn = super().sample(rng, given)
         velocity = self.initial.velocity(rng, self.grid)
         transport = self._transport(velocity.mean(axis=(1, 2)))
         drawn["tracer0"] = velocity[0]
         solenoidal = transport.velocity(transport.vorticity(velocity))
         drawn["velocity0"] = np.ascontiguousarray(np.moveaxis(solenoidal, 0, -1))
-        return drawn
+        return {**drawn, **given}
 
     def solve(self, inputs: Inputs) -> Solution:
         tracer0, velocity0 = np.asarray(inputs["tracer0"]), np.asarray(inputs["velocity0"])

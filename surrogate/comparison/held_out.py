@@ -7,7 +7,7 @@ import numpy as np
 
 import simulations
 from simulations.datasets import Dataset, layout
-from simulations.datasets.reader import sample_generator
+from simulations.designs import Draws
 from simulations.simulation import Array, Inputs, Simulation
 
 # A dataset draws from keys of one number, which fills two words at most: three never coincide
@@ -59,9 +59,9 @@ def refuse_redrawn(inputs: Sequence[Inputs], manifest: Mapping[str, Any]) -> Non
         DataLeak: some of them are the same.
     """
     simulation = simulations.make(manifest["system"], manifest["settings"])
-    for index in range(manifest["n"]):
-        draw = simulation.sample(sample_generator(manifest["seed"], index))
-        batch = {name: np.asarray(value)[None] for name, value in draw.items()}
+    draws = Draws.described(simulation, manifest)
+    for index in range(draws.n):
+        batch = {name: np.asarray(value)[None] for name, value in draws.inputs(index).items()}
         if found := list(_matches(inputs, batch)):
             raise DataLeak(f"held_out: input {found[0]} is draw {index} of the training dataset")
 
