@@ -26,21 +26,21 @@ ROOT = Path(__file__).parent.parent
 TOY = Toy(runaway=0.05, pause=0.01)
 # One trajectory a shard: six kills shall find something to do
 N = 64
+SETUP = f"from tests.toy import Toy; toy = Toy(runaway={TOY.runaway}, pause={TOY.pause})"
 SCRIPT = f"""
 import importlib, sys
 import simulations
-from tests.toy import Toy
 importlib.import_module("simulations.generate").SHARDS_PER_DATASET = {N}
-toy = Toy(runaway={TOY.runaway}, pause={TOY.pause})
+exec(sys.argv[2])
 simulations.generate(toy, {N}, sys.argv[1], seed=3, workers=2, progress=False)
 """
 
 
-def start(folder, cache):
+def start(folder, cache, setup=SETUP):
     """Generate in a process group of its own."""
     environment = {"PYTHONPATH": str(ROOT), "PHYSURROGATE_CACHE": str(cache)}
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder)],
+        [sys.executable, "-c", SCRIPT, str(folder), setup],
         env=os.environ | environment,
         start_new_session=True,
         stderr=subprocess.PIPE,
@@ -142,13 +142,14 @@ def test_six_kills_and_a_run_to_the_end_give_the_same_bytes(reference, tmp_path)
     assert len(Dataset(folder).load("train")) == reference.count("train")
 
 
-def test_workers_end_with_a_killed_parent(tmp_path):
-    process = start(tmp_path / "toy", tmp_path / "cache")
-    wait_for_shards(process, tmp_path / "toy", 1)
+def test_a_busy_worker_ends_with_its_killed_parent(tmp_path):
+    trail = tmp_path / "trail"
+    toy = f"from tests.faulty import Followed; toy = Followed(trail={str(trail)!r})"
+    process = start(tmp_path / "toy", tmp_path / "cache", toy)
+    wait_for(process, lambda: trail.exists() and trail.read_text())
     assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     try:
         process.communicate(timeout=30)  # until the last process has closed its stderr
     finally:
-        if process.stderr and not process.stderr.closed:
-            os.killpg(process.pid, signal.SIGKILL)
+        trail.unlink()  # at the latest now
