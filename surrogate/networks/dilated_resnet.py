@@ -61,7 +61,7 @@ class DilatedResNet(GridNetwork):
         ValueError: if a setting is out of range.
     """
 
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 1e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 3e-3}
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ class FactorizedFNO(GridNetwork):
     """
 
     any_grid = True
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 16, "learning_rate": 4e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 4e-3}
 
     def __init__(
         self,

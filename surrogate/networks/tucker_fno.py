@@ -87,7 +87,7 @@ class TuckerFNO(FNO):
         ValueError: if a setting is out of range.
     """
 
-    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 20, "learning_rate": 4e-3}
+    recipe: ClassVar[dict[str, Any]] = {"epochs": 100, "batch_size": 8, "learning_rate": 4e-3}
 
     def __init__(
         self,
