@@ -19,6 +19,8 @@ from surrogate.networks.pod import PODDecoder, PODInputs
 #: Variance of noise relative to that of a coefficient: the smallest that double precision bears
 NOISE = (1e-9, 1.0)
 LENGTHS = (1e-2, 1e3)
+#: Lengths from which the likelihood is climbed: from one alone it stops at false summits
+STARTS = (0.4, 2.0)
 #: What stays in double precision: weights are large and of either sign
 EXACT = ("samples", "weights", "inverse_squares", "strength", "mean")
 #: One process for each of more outputs than these takes too long
@@ -117,16 +119,19 @@ def hyper_parameters(x: Tensor, y: Tensor) -> tuple[float, Tensor, float]:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-    start = torch.ones(x.shape[1]).numpy()
-    kernel = ConstantKernel(1.0, (1e-3, 1e5)) * RBF(start, LENGTHS) + WhiteKernel(1e-4, NOISE)
-    process = GaussianProcessRegressor(kernel, alpha=1e-10, random_state=0)
-    with warnings.catch_warnings():
-        # A hyper-parameter at its bound: a length without effect, or a map without noise
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        process.fit(x.numpy(), y.numpy())
+    fitted = []
+    for start in STARTS:
+        lengths = RBF([start] * x.shape[1], LENGTHS)
+        kernel = ConstantKernel(1.0, (1e-3, 1e5)) * lengths + WhiteKernel(1e-4, NOISE)
+        process = GaussianProcessRegressor(kernel, alpha=1e-10)
+        with warnings.catch_warnings():
+            # A hyper-parameter at its bound: a length without effect, or a map without noise
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted.append(process.fit(x.numpy(), y.numpy()))
+    process = max(fitted, key=lambda process: process.log_marginal_likelihood_value_)
     product, white = process.kernel_.k1, process.kernel_.k2
-    lengths = torch.as_tensor(product.k2.length_scale, dtype=torch.float64).reshape(-1)
-    return float(product.k1.constant_value), lengths, float(white.noise_level)
+    scales = torch.as_tensor(product.k2.length_scale, dtype=torch.float64).reshape(-1)
+    return float(product.k1.constant_value), scales, float(white.noise_level)
 
 
 def _squares(a: Tensor, b: Tensor) -> Tensor:

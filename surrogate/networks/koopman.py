@@ -124,7 +124,9 @@ class Koopman(Network):
     def _by_field(self, out_fields: Tensor) -> list[Tensor]:
         """Of each field its frames, ``(samples, frames, points · components)``."""
         assert self.signature is not None
-        parts = out_fields.flatten(1, -2).split(list(self.signature.field_channels), dim=-1)
+        points = math.prod(self.signature.grid)
+        flat = out_fields.reshape(len(out_fields), points, self.signature.out_channels)
+        parts = flat.split(list(self.signature.field_channels), dim=-1)
         return [
             part.unflatten(-1, (frames, -1)).transpose(1, 2).flatten(2)
             for part, frames in zip(parts, self.signature.frames, strict=True)

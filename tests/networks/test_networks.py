@@ -812,15 +812,20 @@ class TestGaussianProcess:
             GaussianProcess().build(Signature((), (), 0, 2, 0, 600))
 
 
-class TestMLP:
-    def test_gives_scalars_where_there_is_no_grid(self):
-        signature = Signature((), (), 0, 3, 0, 7)
-        network = built(MAKERS["MLP"], signature)
-        fields, scalars = network(*batch(signature))
-        assert fields.shape == (4, 0)
-        assert scalars.shape == (4, 7)
-        assert float(scalars.detach().std()) > 0
+@pytest.mark.parametrize(
+    "name",
+    ["MLP", "Koopman", "PODNet", "PODPolynomial", "PODLinear", "GaussianProcess", "Climatology"],
+)
+def test_ordinary_differential_equations_have_no_grid(name):
+    signature = Signature((), (), 0, 3, 0, 8, scalar_frames=4)
+    network = built(MAKERS[name], signature)
+    fields, scalars = network(*batch(signature))
+    assert fields.shape == (4, 0)
+    assert scalars.shape == (4, 8)
+    assert float(scalars.detach().std(dim=1).min()) > 0
 
+
+class TestMLP:
     def test_fields_that_are_too_large_are_refused(self):
         with pytest.raises(ValueError, match="262144 values"):
             MLP().build(Signature((512, 512), (True, True), 1, 0, 1))
