@@ -21,19 +21,18 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
 
     Vectors and tensors have one value for each component.
     """
-    found: dict[str, dict[str, Moments]] = {}
+    moments: dict[str, dict[str, Moments]] = {}
     orders = {name: f.order for name, f in simulation.field_inputs.items()}
     orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
         order = orders[name]
-        found[name] = {"value": moments(values, order)}
+        moments[name] = {"value": _moments(values, order)}
         if name in simulation.fields and values.shape[1] > 1:
-            found[name]["delta"] = moments(np.diff(values, axis=1), order)
-    return found
+            moments[name]["delta"] = _moments(np.diff(values, axis=1), order)
+    return moments
 
 
-def moments(values: NDArray[np.floating], order: int) -> Moments:
-    """Count, mean and central second moment of each component of a field of some order."""
+def _moments(values: NDArray[np.floating], order: int) -> Moments:
     axes = tuple(range(values.ndim - order))
     # As stored, in float32, but summed in float64
     stored = values.astype(np.float32).astype(np.float64)
