@@ -86,19 +86,6 @@ def coefficient_names(simulation: Simulation) -> list[str]:
     return [name for name, f in simulation.field_inputs.items() if f.initial_of is None]
 
 
-def trajectory_bytes(simulation: Simulation) -> int:
-    """What one trajectory takes in memory, in float32."""
-    shapes = [
-        (simulation.times.size, *field.shape(simulation.grid))
-        for field in simulation.fields.values()
-    ]
-    shapes += [
-        simulation.field_inputs[name].shape(simulation.grid)
-        for name in coefficient_names(simulation)
-    ]
-    return 4 * sum(math.prod(shape) for shape in shapes)
-
-
 def write_shard(path: Path, simulation: Simulation, samples: Trajectories, seed: int) -> None:
     """Write one shard. The bytes depend on the arguments and the versions of the package alone."""
     with h5py.File(path, "w", libver=LIBRARY_VERSIONS) as file:
@@ -158,6 +145,19 @@ def read_variable(
         shape = simulation.field_inputs[name].shape(simulation.grid)
     with open_untrusted(path) as file:
         return _stored(file, name, *shape)[key]
+
+
+def trajectory_bytes(simulation: Simulation) -> int:
+    """What one trajectory takes in memory, in float32."""
+    shapes = [
+        (simulation.times.size, *field.shape(simulation.grid))
+        for field in simulation.fields.values()
+    ]
+    shapes += [
+        simulation.field_inputs[name].shape(simulation.grid)
+        for name in coefficient_names(simulation)
+    ]
+    return 4 * sum(math.prod(shape) for shape in shapes)
 
 
 def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:
