@@ -272,31 +272,34 @@ def _variable_moments(opened: OpenPart, name: str, simulation: Recorded) -> stat
     """Moments of a variable, block by block, and of its change between frames."""
     shape = opened.shape(name)
     is_field = name in simulation.fields
-    order = (simulation.fields if is_field else simulation.field_inputs)[name].order
     frame = 4 * math.prod(shape[2:] if is_field else shape[1:])
     n_times = shape[1] if is_field else 1
     frames = min(n_times, max(2, BLOCK_BYTES // max(1, frame)))
     samples = max(1, BLOCK_BYTES // max(1, frame * frames)) if frames == n_times else 1
-    values, deltas = [], []
+    parts: dict[str, list[statistics.Moments]] = {"value": [], "delta": []}
     for start in range(0, shape[0], samples):
         chosen = slice(start, start + samples)
-        if not is_field:
-            values.append(_finite(opened, name, opened.block(name, chosen), order))
-            continue
         for first in range(0, n_times, frames):
             # One frame more: the change into the next block belongs to this one
-            block = opened.block(name, chosen, slice(first, first + frames + 1))
-            values.append(_finite(opened, name, block[:, :frames], order))
-            if block.shape[1] > 1:
-                deltas.append(statistics.moments(np.diff(block, axis=1), order))
-    merged = {"value": values} | ({"delta": deltas} if deltas else {})
-    return {kind: _as_json(statistics.merge(parts)) for kind, parts in merged.items()}
+            times = (slice(first, first + frames + 1),) if is_field else ()
+            block = opened.block(name, chosen, *times)
+            if not np.isfinite(block).all():
+                raise DatasetError(f"{opened}: {name} has values that are not finite numbers")
+            found = _block_moments(simulation, name, block)
+            if is_field and block.shape[1] > frames:
+                found["value"] = _block_moments(simulation, name, block[:, :frames])["value"]
+            for kind, moments in found.items():
+                parts[kind].append(moments)
+    return {kind: _as_json(statistics.merge(each)) for kind, each in parts.items() if each}
 
 
-def _finite(opened: OpenPart, name: str, values: NDArray[Any], order: int) -> statistics.Moments:
-    if not np.isfinite(values).all():
-        raise DatasetError(f"{opened}: {name} has values that are not finite numbers")
-    return statistics.moments(values, order)
+def _block_moments(simulation: Recorded, name: str, block: NDArray[Any]) -> statistics.Moments:
+    held = {name: block}
+    is_field = name in simulation.fields
+    samples = Trajectories(
+        np.arange(len(block)), {}, {} if is_field else held, held if is_field else {}
+    )
+    return statistics.shard_moments(simulation, samples)[name]
 
 
 def _as_json(moments: statistics.Moments) -> statistics.Moments:

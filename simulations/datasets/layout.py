@@ -114,19 +114,6 @@ def empty_trajectories(simulation: Simulation, n: int) -> Trajectories:
     )
 
 
-def trajectory_bytes(simulation: Simulation) -> int:
-    """What one trajectory takes in memory, in float32."""
-    shapes = [
-        (simulation.times.size, *field.shape(simulation.grid))
-        for field in simulation.fields.values()
-    ]
-    shapes += [
-        simulation.field_inputs[name].shape(simulation.grid)
-        for name in coefficient_names(simulation)
-    ]
-    return 4 * sum(math.prod(shape) for shape in shapes)
-
-
 def as_stored(samples: Trajectories, compression: Compression | None) -> Trajectories:
     """The samples with the precision that the fields will have in a shard."""
     bits = compression.keep_bits if compression else None
@@ -221,6 +208,19 @@ def read_variable(
         shape = simulation.field_inputs[name].shape(simulation.grid)
     with open_untrusted(path) as file:
         return _stored(file, name, *shape)[key]
+
+
+def trajectory_bytes(simulation: Simulation) -> int:
+    """What one trajectory takes in memory, in float32."""
+    shapes = [
+        (simulation.times.size, *field.shape(simulation.grid))
+        for field in simulation.fields.values()
+    ]
+    shapes += [
+        simulation.field_inputs[name].shape(simulation.grid)
+        for name in coefficient_names(simulation)
+    ]
+    return 4 * sum(math.prod(shape) for shape in shapes)
 
 
 def _stored(file: h5py.File, name: str, *shape: int) -> h5py.Dataset:
