@@ -175,16 +175,11 @@ class RawShard:
 
 def _place(stored: h5py.Dataset) -> Place | None:
     """Where an array lies, if its numbers are ours and follow each other."""
-    creation = stored.id.get_create_plist()
-    if (
-        not hasattr(os, "preadv")
-        or creation.get_layout() != h5py.h5d.CONTIGUOUS
-        or creation.get_external_count()
-        or not (stored.dtype == np.float32 or (stored.dtype.kind == "i" and stored.dtype.isnative))
-        or stored.id.get_offset() is None
-    ):
+    offset = stored.id.get_offset()  # None for chunks, other files, and what was never written
+    is_ours = stored.dtype == np.float32 or (stored.dtype.kind == "i" and stored.dtype.isnative)
+    if offset is None or not is_ours or not hasattr(os, "preadv"):
         return None
-    return Place(stored.id.get_offset(), stored.shape, stored.dtype)
+    return Place(offset, stored.shape, stored.dtype)
 
 
 class OpenShards:

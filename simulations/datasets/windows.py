@@ -20,7 +20,7 @@ class Window(NamedTuple):
     Attributes:
         samples: index of the draw, ``(batch,)``.
         starts: stored time of the first frame, ``(batch,)``; negative where the first stored frame
-            is repeated, by as many frames as are missing.
+            is repeated until time has reached it.
         parameters: value of each parameter, ``(batch,)``.
         field_inputs: values of each field input that is not an initial condition,
             ``(batch, *space)``.
@@ -37,11 +37,11 @@ class Window(NamedTuple):
 class Windows:
     """All windows of ``history + horizon`` frames in the trajectories of a split.
 
-    A sequence ordered by trajectory and time, as PyTorch's ``DataLoader`` takes it. Window and
-    frame ``j`` belong to the stored time ``start + stride · j``. What fits is read into memory
-    once; otherwise each process keeps the files open that it has used last and reads what it is
-    asked for. A copy in another process (pickled) always reads from the files, which the system
-    holds in memory once for all processes.
+    A sequence ordered by trajectory and time, as PyTorch's ``DataLoader`` takes it. Frame ``j`` of
+    a window is that of the stored time ``max(start + stride · j, 0)``. What fits is read into
+    memory once; otherwise each process keeps the files open that it has used last and reads what it
+    is asked for. A pickle takes no data along: its copy reads from the files, which the system
+    keeps in memory once for all processes.
 
     Args:
         dataset: the dataset.
@@ -86,8 +86,8 @@ class Windows:
                 f"{n_times} stored times"
             )
         self._first_start = -missing
+        self._stride = stride
         self._steps = stride * np.arange(frames)
-        self._n_times = n_times
         grid = simulation.grid
         self._fields = {
             name: (n_times, *field.shape(grid)) for name, field in simulation.fields.items()
@@ -174,7 +174,6 @@ class Windows:
     ) -> dict[str, NDArray[np.float32]]:
         """From the files, in the order in which the frames lie there."""
         batch, frames = len(trajectories), len(self._steps)
-        stride = int(self._steps[1]) if frames > 1 else 1
         out = {
             name: np.empty((batch, frames, *shape[1:]), np.float32)
             for name, shape in self._fields.items()
@@ -193,8 +192,10 @@ class Windows:
                 for row in rows.tolist():
                     sample = int(trajectories[row] - self._bounds[number])
                     start = int(starts[row])
-                    repeats = max(0, -(start // stride))
-                    stored = slice(start + repeats * stride, start + frames * stride, stride)
+                    repeats = max(0, -(start // self._stride))
+                    stored = slice(
+                        start + repeats * self._stride, start + frames * self._stride, self._stride
+                    )
                     for name, values in out.items():
                         shard.read(name, values[row, repeats:], sample, stored)
                         if repeats:
