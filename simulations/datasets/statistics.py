@@ -21,18 +21,19 @@ def shard_moments(simulation: Simulation, samples: Trajectories) -> dict[str, di
 
     Vectors and tensors have one value for each component.
     """
-    moments: dict[str, dict[str, Moments]] = {}
+    found: dict[str, dict[str, Moments]] = {}
     orders = {name: f.order for name, f in simulation.field_inputs.items()}
     orders |= {name: f.order for name, f in simulation.fields.items()}
     for name, values in {**samples.fields, **samples.field_inputs}.items():
         order = orders[name]
-        moments[name] = {"value": _moments(values, order)}
+        found[name] = {"value": moments(values, order)}
         if name in simulation.fields and values.shape[1] > 1:
-            moments[name]["delta"] = _moments(np.diff(values, axis=1), order)
-    return moments
+            found[name]["delta"] = moments(np.diff(values, axis=1), order)
+    return found
 
 
-def _moments(values: NDArray[np.floating], order: int) -> Moments:
+def moments(values: NDArray[np.floating], order: int) -> Moments:
+    """Count, mean and central second moment over all axes but those of the components."""
     axes = tuple(range(values.ndim - order))
     # As stored, in float32, but summed in float64
     stored = values.astype(np.float32).astype(np.float64)
