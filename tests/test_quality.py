@@ -13,6 +13,7 @@ import yaml
 from simulations.datasets import Dataset, DatasetError, layout, statistics, well_format
 from simulations.datasets.quality import check
 from simulations.systems import Burgers
+from surrogate import cli
 from tests.toy import Toy
 
 BURGERS = Burgers(n=32, n_times=6)
@@ -233,6 +234,37 @@ class TestFormat:
             found = list(well_format.violations(file))
         assert any(message in text for text in found)
         assert "format" in {problem.kind for problem in check(shard).problems}
+
+
+class TestCommandLine:
+    def run(self, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["check", *map(str, arguments)])
+        return ended.value.code
+
+    def test_exit_codes(self, copy, capsys):
+        assert self.run(copy.path, "--strict") == 0
+        assert capsys.readouterr().out.endswith("24 trajectories, nothing to complain about\n")
+        (copy.path / "notes.txt").write_text("mine")
+        assert self.run(copy.path) == 0
+        assert self.run(copy.path, "--strict") == 1
+        copy.shards("test")[0].unlink()
+        capsys.readouterr()
+        assert self.run(copy.path, "--json") == 1
+        problems = json.loads(capsys.readouterr().out)["problems"]
+        assert [p["kind"] for p in problems] == ["missing file", "foreign file"]
+        assert self.run(copy.path / "nowhere") == 2
+
+    def test_the_page(self, copy, tmp_path):
+        change(copy.shards("test")[0], lambda f: f["u"].__setitem__((0, 3), 20.0))
+        assert self.run(copy.path, "--html", tmp_path / "page.html") == 1
+        page = (tmp_path / "page.html").read_text()
+        for heading in ("Findings", "Parameters", "What is conserved", "Trajectories", "Cost"):
+            assert f"<h2>{heading}</h2>" in page
+        assert page.index('class="verdict bad"') < page.index("Findings")
+        assert "error: conservation" in page
+        assert "src=" not in page
+        assert 'href="http' not in page
 
 
 class TestStatistics:
