@@ -192,6 +192,18 @@ def check(
 
 
 @app.command()
+def convert(
+    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset, or one shard of it.")],
+    to: Annotated[str, typer.Option(help="netcdf, xdmf, vtkhdf, parquet or pdebench.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder to write to.")],
+) -> None:
+    """Write a dataset in another layout."""
+    from simulations.datasets.convert import convert as write
+
+    typer.echo(f"{len(write(dataset, to, output))} files in {output}")
+
+
+@app.command()
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a dataset.")],
     output: Annotated[Path, typer.Option("-o", help="Folder for the surrogate.")],
