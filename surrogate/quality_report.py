@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from simulations.datasets.content import Trajectory
 from simulations.datasets.layout import SPLITS
@@ -64,6 +65,7 @@ def _parameters(quality: Quality) -> list[str]:
     """Histograms over the train, valid and test trajectories of each parameter."""
     known = quality.trajectories
     names = list(dict.fromkeys(name for t in known for name in t.parameters))
+    names = [n for n in names if any(np.isfinite(t.parameters.get(n, np.nan)) for t in known)]
     if not names:
         return []
     pictures = [figure(_histogram(quality, name)) for name in names]
@@ -75,7 +77,11 @@ def _histogram(quality: Quality, name: str) -> Callable[[Axes], None]:
 
     def draw(ax: Axes) -> None:
         by_split = {
-            split: [t.parameters[name] for t in quality.trajectories if t.split == split]
+            split: [
+                t.parameters[name]
+                for t in quality.trajectories
+                if t.split == split and np.isfinite(t.parameters.get(name, np.nan))
+            ]
             for split in ("", *SPLITS)
         }
         values = np.array([v for part in by_split.values() for v in part])
@@ -95,6 +101,7 @@ def _histogram(quality: Quality, name: str) -> Callable[[Axes], None]:
         )
         label = name if declared is None else f"{name}, {declared.description}"
         ax.set(xlabel=plot.with_unit(label, declared.unit if declared else "1"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set(ylabel="trajectories")
         ax.legend(frameon=False, fontsize="small")
 
@@ -108,7 +115,7 @@ def _drift(quality: Quality) -> list[str]:
         return []
     parts = ["<h2>What is conserved</h2>", '<div class="row">']
     for name in quality.drift:
-        measured = [t for t in quality.trajectories if name in t.drift]
+        measured = [t for t in _readable(quality) if name in t.drift]
         worst = sorted(measured, key=lambda t: -t.drift[name])[:MOST_CURVES]
 
         def draw(ax: Axes, name: str = name, worst: list[Trajectory] = worst) -> None:
@@ -131,8 +138,9 @@ def _trajectories(quality: Quality) -> list[str]:
     if simulation is None:
         return []
     striking = {i: p for p in quality.problems for i in p.indices[:STRIKING]}
-    shown = [t for t in quality.trajectories if t.index in striking][:STRIKING]
-    shown += [t for t in quality.trajectories if t.index not in striking][:ORDINARY]
+    readable = _readable(quality)
+    shown = [t for t in readable if t.index in striking][:STRIKING]
+    shown += [t for t in readable if t.index not in striking][:ORDINARY]
     parts = ["<h2>Trajectories</h2>"]
     for trajectory in shown:
         inputs = ", ".join(f"{k} = {v:.4g}" for k, v in trajectory.parameters.items())
@@ -183,6 +191,12 @@ def _failures(quality: Quality) -> list[str]:
     ]
     said = f"<p>{len(failures)} draws diverged and were replaced by others.</p>"
     return ["<h2>Draws that diverged</h2>", said, table(rows, numeric=False)]
+
+
+def _readable(quality: Quality) -> list[Trajectory]:
+    """Trajectories of files that are as the simulation declares."""
+    broken = {p.file for p in quality.problems if p.kind in ("unreadable", "format", "grid")}
+    return [t for t in quality.trajectories if t.file not in broken]
 
 
 def _read(quality: Quality, trajectory: Trajectory) -> dict[str, Any]:

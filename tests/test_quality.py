@@ -107,6 +107,18 @@ class TestFiles:
         next((copy.path / "records").glob("train*")).write_text('{"planned": [')
         assert {"record", "foreign file", "count"} <= kinds(copy)
 
+    @pytest.mark.parametrize("key", ["planned", "indices", "sha256", "bytes", "parameters"])
+    def test_a_record_with_nonsense_in_it(self, copy, key):
+        path = next((copy.path / "records").glob("train*"))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: [None]}))
+        assert {"record", "foreign file", "count"} <= kinds(copy)
+
+    @pytest.mark.parametrize("key", ["n", "splits", "seed", "system", "settings"])
+    def test_a_description_with_nonsense_in_it(self, copy, key):
+        path = copy.path / "dataset.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: "nonsense"}))
+        assert "description" in kinds(copy)
+
     @pytest.mark.parametrize("text", ["", "[]", '{"format_version": 1}', "\x00"])
     def test_a_damaged_description(self, copy, text):
         (copy.path / "dataset.json").write_text(text)

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,9 +73,21 @@ def shard_records(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted((folder / "records").glob("*.json")):
         split = path.stem.partition("-")[0]
-        if isinstance(record := _read_json(path), dict) and "sha256" in record:
+        if _is_record(record := _read_json(path)):
             found[f"data/{split}/{path.stem}.hdf5"] = record
     return found
+
+
+def _is_record(record: Any) -> bool:
+    try:
+        numbers = [*record["indices"], *record["planned"], record["bytes"]]
+        return (
+            all(isinstance(number, int) for number in numbers)
+            and isinstance(record["sha256"], str)
+            and isinstance(record["parameters"], dict)
+        )
+    except (TypeError, KeyError):
+        return False
 
 
 def _read_json(path: Path) -> Any:
@@ -86,8 +99,7 @@ def _read_json(path: Path) -> Any:
 
 def _unreadable_records(folder: Path) -> Iterator[Problem]:
     for path in sorted((folder / "records").glob("*.json")):
-        record = _read_json(path)
-        if not isinstance(record, dict) or "sha256" not in record or "indices" not in record:
+        if not _is_record(_read_json(path)):
             name = path.relative_to(folder).as_posix()
             yield Problem("error", "record", name, "not a record of a shard")
 
@@ -112,21 +124,21 @@ def _misplaced(dataset: Dataset, records: Mapping[str, dict[str, Any]]) -> Itera
     planned: Counter[int] = Counter()
     in_split = dict.fromkeys(SPLITS, 0)
     for name, record in records.items():
-        indices = [int(i) for i in record.get("planned", record.get("indices", ()))]
-        planned.update(indices)
-        in_split[name.split("/")[1]] = in_split.get(name.split("/")[1], 0) + len(indices)
-        if len(record.get("indices", ())) != len(indices):
-            held = len(record.get("indices", ()))
-            yield Problem("error", "count", name, f"{held} trajectories of {len(indices)} planned")
+        planned.update(record["planned"])
+        split = name.split("/")[1]
+        in_split[split] = in_split.get(split, 0) + len(record["planned"])
+        if (held := len(record["indices"])) != len(record["planned"]):
+            of = len(record["planned"])
+            yield Problem("error", "count", name, f"{held} trajectories of {of} planned")
     n = len(dataset)
-    missing = [index for index in range(n) if index not in planned]
+    missing = n - sum(0 <= index < n for index in planned)
     if missing:
         yield Problem(
             "error",
             "count",
             "dataset.json",
-            f"{len(missing)} of {n} trajectories are in no shard; run generate again",
-            tuple(missing[:10]),
+            f"{missing} of {n} trajectories are in no shard; run generate again",
+            tuple(islice((index for index in range(n) if index not in planned), 10)),
         )
     strange = [i for i, times in planned.items() if times > 1 or not 0 <= i < n]
     if strange:

@@ -63,7 +63,9 @@ class Quality:
     @property
     def failures(self) -> list[dict[str, Any]]:
         """The draws that diverged."""
-        return [failure for record in self.records.values() for failure in record["failures"]]
+        return [
+            failure for record in self.records.values() for failure in record.get("failures", ())
+        ]
 
     @property
     def drift(self) -> dict[str, float]:
@@ -124,7 +126,8 @@ def check(path: str | Path) -> Quality:
                 name = shard.relative_to(path).as_posix()
                 if name not in changed:
                     _scan(quality, shard, name, split, moments[split], dataset)
-        if not any(p.severity == "error" and "data/train" in p.file for p in quality.problems):
+        incomplete = ("missing file", "size", "checksum", "unreadable", "format", "not finite")
+        if not any(p.kind in incomplete and "data/train" in p.file for p in quality.problems):
             _check_statistics(quality, moments["train"])
     else:
         raise DatasetError(f"{path}: neither a dataset nor a file of one")
@@ -140,8 +143,9 @@ def _open(quality: Quality) -> Dataset | None:
         return None
     try:
         dataset = Dataset(quality.path)
-        if sum(map(float, dataset.manifest["splits"])) <= 0 or len(dataset) < 1:
-            raise DatasetError("splits and n must be positive")
+        fractions = [float(fraction) for fraction in dataset.manifest["splits"]]
+        if len(fractions) != len(SPLITS) or len(dataset) < 1 or dataset.seed < 0:
+            raise DatasetError("n, splits or seed are not those of a dataset")
         quality.simulation = dataset.simulation
     except (DatasetError, InvalidInput, ValueError, TypeError, AttributeError, KeyError) as error:
         quality.problems.append(Problem("error", "description", "dataset.json", str(error)))
