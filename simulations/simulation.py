@@ -401,6 +401,15 @@ class Simulation(ABC):
         """Conserved or balanced quantities of a solution, each of shape ``(time,)``."""
         return {}
 
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        """The `diagnostics` that stay the same over time, and how far the solver lets them drift.
+
+        The drift is relative to what the quantity would be if nothing in it cancelled: its value
+        for the absolute values of the fields. Zero stands for rounding.
+        """
+        return {}
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Constructor arguments as JSON values: ``make(name, **settings)`` is this again."""

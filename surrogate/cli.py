@@ -297,6 +297,45 @@ def query(
 
 
 @app.command()
+def check(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A dataset, or one of its files; also The Well's.")
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="HTML report to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the files and the content of a dataset."""
+    from simulations.datasets import quality
+
+    found = quality.check(dataset)
+    if html is not None:
+        from surrogate.quality_report import write_quality_report
+
+        write_quality_report(html, found)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        for problem in found.problems:
+            typer.echo(f"{problem.severity}: {problem.file}: {problem.kind}: {problem.message}")
+        typer.echo(found.verdict)
+    if found.errors or (strict and found.problems):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def convert(
+    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset, or one shard of it.")],
+    to: Annotated[str, typer.Option(help="netcdf, xdmf, vtkhdf, parquet or pdebench.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder to write to.")],
+) -> None:
+    """Write a dataset in another layout."""
+    from simulations.datasets.convert import convert as write
+
+    typer.echo(f"{len(write(dataset, to, output))} files in {output}")
+
+
+@app.command()
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file of a dataset.")],
     output: Annotated[Path, typer.Option("-o", help="Folder for the surrogate.")],
@@ -416,7 +455,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     warnings.showwarning = _warn
     try:
-        app(arguments or sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(arguments or sys.argv[1:] or ["--help"], standalone_mode=False)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command continues", 130)
     except Exception as error:
@@ -433,7 +472,7 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, (RuntimeError, OSError, MemoryError)):
             return _complain(str(error) or type(error).__name__, FAILED)
         raise
-    return OK
+    return code or OK
 
 
 def _complain(message: str, code: int) -> int:

@@ -64,6 +64,11 @@ def write_report(
         body.append(_overview(comparisons))
     for number, comparison in enumerate(comparisons):
         body.append(_section(comparison, f"system-{number}"))
+    write_page(path, title, body)
+
+
+def write_page(path: str | Path, title: str, body: Sequence[str]) -> None:
+    """Write HTML in the style of the house, with nothing that would have to be fetched."""
     style = STYLE.replace("\n", "")
     publish_text(
         Path(path),
@@ -92,7 +97,7 @@ def _section(comparison: Comparison, anchor: str) -> str:
         _key_figures(comparison),
         *(_example(comparison, example) for example in comparison.examples),
         "<h3>Accuracy against cost</h3>",
-        _figure(lambda ax: plot.plot_accuracy_cost(comparison, ax), (4.8, 4.4), "wide"),
+        figure(lambda ax: plot.plot_accuracy_cost(comparison, ax), (4.8, 4.4), "wide"),
         "<p>Further down is more accurate, further left is faster. The line joins the versions "
         "of the solver that no other one beats in both; along it its time at the surrogate's error "
         "is read. In the grey band errors are too small for the reference to judge.</p>",
@@ -103,7 +108,7 @@ def _section(comparison: Comparison, anchor: str) -> str:
     if history := comparison.training.get("history"):
         parts += [
             "<h3>Training</h3>",
-            _figure(lambda ax: plot.plot_history(history, ax), (4.8, 2.9), "wide"),
+            figure(lambda ax: plot.plot_history(history, ax), (4.8, 2.9), "wide"),
         ]
     parts += [_provenance(comparison), "</section>"]
     return "\n".join(parts)
@@ -154,7 +159,7 @@ def _example(comparison: Comparison, example: Example) -> str:
         else:
             parts.append(f'<div class="row">{"".join(_panels(simulation, name, example))}</div>')
     if numbers:
-        parts.append(_table([("", "reference", "surrogate"), *numbers]))
+        parts.append(table([("", "reference", "surrogate"), *numbers]))
     return "\n".join(parts)
 
 
@@ -175,13 +180,13 @@ def _panels(simulation: Simulation, name: str, example: Example) -> Iterator[str
             draw(truth)(ax)
             draw(prediction, dashed=True)(ax)
 
-        yield _figure(both, caption="reference, and surrogate dashed")
+        yield figure(both, caption="reference, and surrogate dashed")
     else:
         size = plot.magnitude(simulation, name, truth)
         limits = (float(size.min()), float(size.max()))
-        yield _figure(draw(truth, limits=limits), caption="reference")
-        yield _figure(draw(prediction, limits=limits), caption="surrogate")
-    yield _figure(draw(prediction - truth, style="error"), caption="surrogate − reference")
+        yield figure(draw(truth, limits=limits), caption="reference")
+        yield figure(draw(prediction, limits=limits), caption="surrogate")
+    yield figure(draw(prediction - truth, style="error"), caption="surrogate − reference")
 
 
 def _errors_table(comparison: Comparison) -> str:
@@ -204,7 +209,7 @@ def _errors_table(comparison: Comparison) -> str:
     if len(rows) > 1:
         overall = (*figures(model.headline), wording.percent(own.error))
         rows.append(("mean over fields", *overall))
-    return _table([header, *rows], "Relative L2 error of the surrogate over the held-out inputs")
+    return table([header, *rows], "Relative L2 error of the surrogate over the held-out inputs")
 
 
 def _contenders_table(comparison: Comparison) -> str:
@@ -217,7 +222,7 @@ def _contenders_table(comparison: Comparison) -> str:
         )
         for contender, row in zip(comparison.contenders, rows, strict=True)
     ]
-    return _table(
+    return table(
         [header, *marked],
         "Relative L2 error in %, processor time on one thread; ● on the line above",
     )
@@ -244,7 +249,7 @@ def _provenance(comparison: Comparison) -> str:
     facts += [(name, str(value)) for name, value in comparison.machine.items()]
     return (
         "<details open><summary>How this was measured</summary>"
-        f"{_table(facts, numeric=False)}</details>"
+        f"{table(facts, numeric=False)}</details>"
     )
 
 
@@ -261,7 +266,7 @@ def _json(value: Mapping[str, Any]) -> str:
     )
 
 
-def _table(rows: Iterable[Sequence[str]], caption: str = "", numeric: bool = True) -> str:
+def table(rows: Iterable[Sequence[str]], caption: str = "", numeric: bool = True) -> str:
     """An HTML table; numeric ones have a header and right-aligned figures."""
     lines = [list(map(escape, row)) for row in rows]
     head = ""
@@ -280,7 +285,7 @@ def _table(rows: Iterable[Sequence[str]], caption: str = "", numeric: bool = Tru
     )
 
 
-def _figure(
+def figure(
     draw: Callable[[Axes], Any],
     size: tuple[float, float] = (3.5, 2.9),
     kind: str = "",
@@ -288,12 +293,12 @@ def _figure(
 ) -> str:
     """A drawing as inline SVG in the colours of the page."""
     with matplotlib.rc_context(DRAWING):
-        figure = Figure(figsize=size, layout="constrained")
-        ax = figure.add_subplot()
+        drawing = Figure(figsize=size, layout="constrained")
+        ax = drawing.add_subplot()
         ax.patch.set_alpha(0.0)
         draw(ax)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, dpi=200, metadata=NO_METADATA)
+        drawing.savefig(buffer, format="svg", transparent=True, dpi=200, metadata=NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     # Names that nothing refers to and that would be the same in every picture of the page

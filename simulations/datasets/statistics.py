@@ -72,6 +72,12 @@ def _moments(values: NDArray[np.floating], components: tuple[int, ...]) -> Momen
     }
 
 
+def moments(values: NDArray[np.floating], order: int) -> Moments:
+    """Count, mean and central second moment of each component of a field of some order."""
+    components = values.shape[values.ndim - order :]
+    return _as_json(_moments(values.astype(np.float32, copy=False), components))
+
+
 def _as_json(moments: Moments) -> Moments:
     mean, centred = moments["mean"].tolist(), moments["centred"].tolist()
     return {"count": moments["count"], "mean": mean, "centred": centred}

@@ -389,3 +389,7 @@ class Acoustics(Simulation):
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved; with open ends it decays."""
         return {"energy": solution["energy"]}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {} if "open" in (self.lower, self.upper) else {"energy": 0.0}

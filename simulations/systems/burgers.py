@@ -92,3 +92,7 @@ class Burgers(PeriodicScalar):
         """Momentum ∫u dx, which is conserved, and energy ∫u²/2 dx, which never grows."""
         u = solution["u"]
         return {"momentum": self.integral(u), "energy": self.integral(0.5 * u**2)}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"momentum": 0.0}

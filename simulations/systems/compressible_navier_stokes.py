@@ -255,3 +255,12 @@ class CompressibleNavierStokes(Simulation):
             momentum = (density * velocity[..., component]).sum(axis=space)
             found[f"momentum_{axis}"] = momentum * volume
         return found
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        if self.boundary == "open":
+            return {}
+        names = ["mass", "energy"]
+        if self.boundary == "periodic":
+            names += [f"momentum_{axis}" for axis in self.grid.names]
+        return dict.fromkeys(names, 0.0)

@@ -159,3 +159,9 @@ class Euler(Simulation):
             momentum = (density * velocity[..., component]).sum(axis=space)
             found[f"momentum_{axis}"] = momentum * volume
         return found
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        if self.boundary != "periodic":
+            return {"mass": 0.0} if self.boundary == "wall" else {}
+        return dict.fromkeys(("mass", *(f"momentum_{axis}" for axis in self.grid.names)), 0.0)

@@ -52,3 +52,7 @@ class KortewegDeVries(PeriodicScalar):
         """Mass ∫u dx and momentum ∫u² dx, both conserved."""
         u = solution["u"]
         return {"mass": self.integral(u), "momentum": self.integral(u**2)}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"mass": 0.0, "momentum": 1e4 * self.tolerance}

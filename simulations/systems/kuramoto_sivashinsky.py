@@ -97,3 +97,7 @@ class KuramotoSivashinsky(IsotropicScalar):
             "mean": u.mean(axis=(1, 2)),
             "energy": self.integral(0.5 * self.gradient_squared(u)),
         }
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"momentum": 0.0} if self.ndim == 1 else {}

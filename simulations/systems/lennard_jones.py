@@ -247,3 +247,7 @@ class LennardJones(Simulation):
         heat = 1.5 * (1 - 1 / self.n) * solution["kinetic_temperature"]
         drifts = {f"momentum_{v[1]}": solution[v].mean(axis=1) for v in VELOCITIES}
         return {"energy": solution["potential"] + heat, **drifts}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"energy": 1e-2, "momentum_x": 0.0, "momentum_y": 0.0, "momentum_z": 0.0}

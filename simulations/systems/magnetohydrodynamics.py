@@ -254,3 +254,8 @@ class MHD(Simulation):
         largest = np.maximum(np.abs(field).max(axis=(1, 2, 3)), np.finfo(float).tiny)
         found["divergence"] = 0.5 * min(dx, dy) * np.abs(divergence).max(axis=(1, 2)) / largest
         return found
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        sums = ("mass", "momentum_x", "momentum_y", "momentum_z", "flux_x", "flux_y", "flux_z")
+        return dict.fromkeys(sums, 0.0)

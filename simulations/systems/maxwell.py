@@ -127,3 +127,7 @@ class Maxwell(Simulation):
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved; with open ends it decays."""
         return {"energy": solution["energy"]}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {} if self.boundary == "open" else {"energy": 0.0}

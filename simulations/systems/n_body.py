@@ -152,3 +152,7 @@ class NBody(Simulation):
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved."""
         return {"energy": solution["energy"]}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"energy": 1e3 * self.tolerance}

@@ -193,3 +193,7 @@ class NavierStokes(Simulation):
             "energy": 0.5 * (density / squared).sum(axis=(1, 2)),
             "enstrophy": 0.5 * (vorticity**2).mean(axis=(1, 2)),
         }
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"circulation": 0.0}

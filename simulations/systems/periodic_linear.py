@@ -111,3 +111,7 @@ class PeriodicLinear(Simulation):
         """Mean of u, which is conserved, and of u², which never grows."""
         u = solution["u"].reshape(self.n_times, -1)
         return {"mean": u.mean(axis=1), "mean_square": (u**2).mean(axis=1)}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"mean": 0.0}

@@ -124,3 +124,7 @@ class Robertson(Simulation):
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """The sum of all concentrations, which is conserved."""
         return {"total": solution["A"] + solution["B"] + solution["C"]}
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"total": 0.0}

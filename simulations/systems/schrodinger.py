@@ -160,3 +160,7 @@ class Schrodinger(Simulation):
             "trap": volume * (0.5 * self.radius_squared * density).mean(axis=space),
             "interaction": volume * (0.5 * density**2).mean(axis=space),
         }
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"norm": 0.0}

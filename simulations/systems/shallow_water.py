@@ -188,3 +188,9 @@ class ShallowWater(Simulation):
             momentum = (depth * velocity[..., component]).sum(axis=space)
             found[f"momentum_{axis}"] = momentum * area
         return found
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        if self.boundary != "periodic":
+            return {"volume": 0.0} if self.boundary == "wall" else {}
+        return dict.fromkeys(("volume", *(f"momentum_{axis}" for axis in self.grid.names)), 0.0)

@@ -254,3 +254,7 @@ class ShearFlow(Simulation):
             "tracer_square": (tracer**2).mean(axis=(1, 2)),
             "energy": 0.5 * (velocity**2).sum(axis=-1).mean(axis=(1, 2)),
         }
+
+    @property
+    def conserved(self) -> Mapping[str, float]:
+        return {"tracer": 0.0}
