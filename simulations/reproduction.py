@@ -13,8 +13,10 @@ import numpy as np
 import xarray
 
 from simulations.datasets import layout
+from simulations.datasets.layout import Trajectories
 from simulations.datasets.provenance import of_shard
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.untrusted import DatasetError
 from simulations.designs import ATTEMPT_STRIDE
 from simulations.simulation import Array, Solution
 
@@ -86,7 +88,7 @@ def reproduce(dataset: Dataset | str | Path, index: int) -> Reproduction:
     except (OSError, KeyError) as error:
         raise DatasetError(f"{shard}: not readable as a shard ({error})") from None
     inputs = data.inputs(draw)
-    solution: Solution = data.simulation.run(inputs)
+    solution = _as_stored(data, data.simulation.run(inputs))
     differences: dict[str, float] = {}
     for kept in (stored.parameters, stored.field_inputs, stored.fields):
         for name, values in kept.items():
@@ -125,6 +127,14 @@ def replay(dataset: Dataset | str | Path, number: int) -> xarray.Dataset:
             )
     solution = data.simulation.run(inputs)
     return data.simulation.label(solution, inputs, {"draw": recorded["index"], "seed": data.seed})
+
+
+def _as_stored(dataset: Dataset, solution: Solution) -> Solution:
+    """The fields in float32, less the bits that the dataset does not keep."""
+    fields = {name: values[None].astype(np.float32) for name, values in solution.items()}
+    one = Trajectories(np.zeros(1, dtype=np.int64), {}, {}, fields)
+    kept = layout.as_stored(one, dataset.compression).fields
+    return {name: values[0] for name, values in kept.items()}
 
 
 def _find(dataset: Dataset, index: int) -> tuple[Path, dict[str, Any], int]:

@@ -14,6 +14,7 @@ import pytest
 import simulations
 from simulations import Table, machine
 from simulations.datasets import Dataset, DatasetError, layout, provenance
+from simulations.datasets.compression import Compression
 from simulations.datasets.description import describe_dataset, describe_shard
 from simulations.datasets.query import query
 from simulations.simulation import Parameter, Sampling, SimulationDiverged
@@ -207,7 +208,7 @@ class TestInfo:
         ("content", "complaint"),
         [
             (None, "nowhere: no such file or folder"),
-            (b"text", "nowhere: not an HDF5 file"),
+            (b"text", "nowhere: not readable as HDF5"),
             ("empty", r"nowhere: not a shard of a dataset \(lacks \['dimensions'"),
         ],
     )
@@ -229,6 +230,10 @@ class TestReproduce:
             assert found.is_exact
             assert found.index == index
             assert found.text().endswith("the same to the last bit")
+
+    def test_bits_that_compression_has_dropped_are_no_difference(self, generate_here, tmp_path):
+        dataset = generate_here(TOY, 2, tmp_path, seed=3, compression=Compression(keep_bits=8))
+        assert all(simulations.reproduce(dataset, i).is_exact for i in every_draw(dataset))
 
     def test_the_place_of_a_draw_that_was_replaced_stands_for_the_replacement(self, made, run):
         replaced = next(index for index in every_draw(made) if index >= 2**32)

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from simulations.datasets import layout
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 from simulations.designs import INDEPENDENT, design_from_json
 
 WELL_GROUPS = ("scalars", "t0_fields", "t1_fields", "t2_fields")
@@ -59,7 +60,7 @@ def describe_shard(path: str | Path) -> dict[str, Any]:
         DatasetError: the file is none.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_untrusted(path) as file:
             if missing := [n for n in ("dimensions", *WELL_GROUPS) if n not in file]:
                 raise DatasetError(f"{path}: not a shard of a dataset (lacks {missing})")
             attributes = {key: _plain(value) for key, value in file.attrs.items()}
@@ -69,10 +70,8 @@ def describe_shard(path: str | Path) -> dict[str, Any]:
             own = (n for n, v in file.items() if isinstance(v, h5py.Dataset) and not v.is_scale)
             variables |= {name: _variable(file[name]) for name in own}
             dimensions = {name: list(v.shape) for name, v in file["dimensions"].items()}
-    except OSError as error:
-        if not Path(path).exists():
-            raise DatasetError(f"{path}: no such file or folder") from None
-        raise DatasetError(f"{path}: not an HDF5 file ({error})") from None
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file or folder") from None
     return {
         "kind": "shard",
         "path": str(path),

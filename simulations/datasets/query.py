@@ -12,11 +12,11 @@ wants it, ``index``, ``kind``, ``time``, ``reason``, and each parameter.
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from simulations.datasets import layout
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 
 Table = dict[str, np.ndarray[Any, Any]]
 
@@ -94,7 +94,7 @@ def failures(dataset: Dataset) -> Table:
 def _outputs(shard: Path, series: list[str]) -> dict[str, list[float]]:
     outputs: dict[str, list[float]] = {}
     if series:
-        with h5py.File(shard, "r") as file:
+        with open_untrusted(shard) as file:
             for name in series:
                 values = file[name][:].astype(np.float64)
                 outputs[f"{name}_final"] = values[:, -1].tolist()
