@@ -270,7 +270,7 @@ class TestFailures:
 
     def test_a_worker_that_dies_is_reported(self, tmp_path):
         with pytest.raises(
-            RuntimeError, match=r"4 worker processes in a row died \(exit code 1\).*run the same"
+            RuntimeError, match=r"4 worker processes have died \(exit code 1\).* run the same"
         ):
             simulations.generate(Deadly(), 3, tmp_path, workers=1, progress=False)
 
