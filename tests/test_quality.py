@@ -12,18 +12,18 @@ import yaml
 
 from simulations.datasets import Dataset, DatasetError, layout, statistics, well_format
 from simulations.datasets.quality import check
-from simulations.systems import Burgers
+from simulations.systems import Heat
 from surrogate import cli
 from tests.toy import Toy
 
-BURGERS = Burgers(n=32, n_times=6)
+HEAT = Heat(ndim=1, n=32, n_times=6)
 N = 24
 
 
 @pytest.fixture(scope="module")
 def made(generate_here, tmp_path_factory):
-    path = tmp_path_factory.mktemp("quality") / "burgers"
-    return generate_here(BURGERS, N, path, seed=1)
+    path = tmp_path_factory.mktemp("quality") / "heat"
+    return generate_here(HEAT, N, path, seed=1)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ class TestWhole:
         quality = check(made.path)
         assert quality.problems == []
         assert len(quality.trajectories) == N
-        assert 0 < quality.drift["momentum"] < 1e-7
+        assert 0 < quality.drift["mean"] < 1e-7
         assert "nothing to complain about" in quality.verdict
 
     def test_nor_does_one_with_vectors_tensors_and_failures(self, generate_here, tmp_path):
@@ -133,7 +133,7 @@ class TestFiles:
 
     def test_other_numbers_than_recorded(self, copy):
         def edit(file):
-            file["nu"][0] *= 1.5
+            file["alpha"][0] *= 1.5
             file["time"][1] += 0.1
             file["sample"][0] += 1000
 
@@ -192,10 +192,10 @@ class TestContent:
 
     def test_a_train_trajectory_in_the_test_split(self, copy):
         with h5py.File(copy.shards("train")[0]) as file:
-            u, nu = file["u"][0], file["nu"][0]
+            u, alpha = file["u"][0], file["alpha"][0]
 
         def edit(file):
-            file["u"][0], file["nu"][0] = u, nu
+            file["u"][0], file["alpha"][0] = u, alpha
 
         change(copy.shards("test")[0], edit)
         leaks = [p for p in check(copy.path).problems if p.kind == "leak"]
@@ -218,7 +218,7 @@ class TestContent:
         change(copy.shards("test")[0], lambda f: f["u"].__setitem__((0, 3), f["u"][0, 3] + 1e-5))
         (problem,) = check(copy.path).problems
         assert problem.kind == "conservation"
-        assert problem.message.startswith("momentum is conserved and drifts by up to")
+        assert problem.message.startswith("mean is conserved and drifts by up to")
 
 
 class TestFormat:
