@@ -115,6 +115,15 @@ class TestAgainstSlicing:
         with pytest.raises(ValueError, match="history=1, horizon=1, stride=1: no such window"):
             Windows(steady, "train")
 
+    @pytest.mark.parametrize(("history", "horizon", "stride"), [(3, 1, 2), (4, 1, 3), (2, 2, 3)])
+    def test_all_windows_that_repeat_the_first_frame(self, made, loaded, history, horizon, stride):
+        """Starts that are no multiple of the stride, too."""
+        shape = {"history": history, "horizon": horizon, "stride": stride, "repeat_first": True}
+        windows = Windows(made, "train", memory_gigabytes=0, **shape)
+        known = enumerated(len(loaded), **shape)
+        assert len(windows) == len(known)
+        check(windows.batch(range(len(known))), loaded, known)
+
     def test_repeated_first_frames_by_hand(self, made, loaded):
         """Three known frames and one to predict: the first window knows one frame only."""
         windows = Windows(
