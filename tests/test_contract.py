@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulations
-from simulations.datasets import Trajectories, layout
+from simulations.datasets import Trajectories, content, layout
 from simulations.grid import Grid
 from simulations.inputs import GaussianRandomField, Thresholded
 from simulations.simulation import (
@@ -597,6 +597,8 @@ class TestEverySystem:
         for name, values in small.diagnostics(solution).items():
             assert values.shape == (small.times.size,), name
             assert np.isfinite(values).all()
+        for name, drift in content.drift(small, solution).items():
+            assert drift <= small.conserved[name] + 1e-9, name
         labelled = small(seed=1)
         assert set(small.fields) <= set(labelled)
         assert all("units" in variable.attrs for variable in labelled.values())
