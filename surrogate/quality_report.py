@@ -5,7 +5,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
@@ -13,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from simulations.datasets.content import Trajectory
 from simulations.datasets.layout import SPLITS
 from simulations.datasets.quality import Quality
+from simulations.datasets.untrusted import open_untrusted
 from surrogate import plot
 from surrogate.report import figure, table, write_page
 
@@ -203,6 +203,6 @@ def _read(quality: Quality, trajectory: Trajectory) -> dict[str, Any]:
     """The fields of one trajectory."""
     assert quality.simulation is not None
     path = quality.path if quality.path.is_file() else quality.path / trajectory.file
-    with h5py.File(path, "r") as file:
+    with open_untrusted(path) as file:
         position = file["sample"][:].tolist().index(trajectory.index)
         return {name: file[name][position].astype(np.float64) for name in quality.simulation.fields}

@@ -22,7 +22,8 @@ import xarray
 
 from simulations.datasets.layout import LIBRARY_VERSIONS, SPLITS, WELL_FLAGS
 from simulations.datasets.publish import publish_text, published
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 
 
 def convert(source: str | Path, to: str, output: str | Path) -> list[Path]:
@@ -77,7 +78,7 @@ def _fresh(path: Path) -> Iterator[Path]:
 
 
 def _space(shard: Path) -> list[str]:
-    with h5py.File(shard, "r") as file:
+    with open_untrusted(shard) as file:
         return [str(name) for name in file["dimensions"].attrs["spatial_dims"]]
 
 
@@ -113,7 +114,7 @@ def _to_xdmf(split: str, shards: Sequence[Path], folder: Path) -> list[Path]:
     """XML beside the shards: the numbers stay where they are."""
     written = []
     for shard in shards:
-        with h5py.File(shard, "r") as file:
+        with open_untrusted(shard) as file:
             space = [str(name) for name in file["dimensions"].attrs["spatial_dims"]]
             if not space:
                 raise DatasetError(f"{shard}: has no space, of which XDMF could be a picture")
@@ -244,7 +245,7 @@ def _to_parquet(split: str, shards: Sequence[Path], folder: Path) -> list[Path]:
     path = folder / f"{split}.parquet"
     tables = []
     for shard in shards:
-        with h5py.File(shard, "r") as file:
+        with open_untrusted(shard) as file:
             columns = {"index": pyarrow.array(file["sample"][:])}
             for name in file["scalars"].attrs["field_names"]:
                 values = file[name][:]
@@ -266,12 +267,12 @@ def _to_pdebench(split: str, shards: Sequence[Path], folder: Path) -> list[Path]
         raise DatasetError(f"{shards[0]}: has no space, without which PDEBench has no layout")
     total = 0
     for shard in shards:
-        with h5py.File(shard, "r") as file:
+        with open_untrusted(shard) as file:
             total += file["sample"].size
     with _fresh(path) as temporary, h5py.File(temporary, "w", libver=LIBRARY_VERSIONS) as out:
         begin = 0
         for shard in shards:
-            with h5py.File(shard, "r") as file:
+            with open_untrusted(shard) as file:
                 if not begin:
                     _pdebench_axes(file, out, space)
                 size = file["sample"].size

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from simulations.datasets import content, integrity, statistics, well_format
 from simulations.datasets.content import Trajectory
 from simulations.datasets.integrity import Problem
 from simulations.datasets.layout import SPLITS
-from simulations.datasets.reader import Dataset, DatasetError
+from simulations.datasets.reader import Dataset
+from simulations.datasets.untrusted import DatasetError, open_untrusted
 from simulations.simulation import InvalidInput, Simulation
 
 # Values further from the mean of the train split than so many of its deviations are looked at …
@@ -164,7 +164,7 @@ def _scan(
     """Look at one file; of its trajectories those that can be read are kept."""
     found: list[Trajectory] = []
     try:
-        with h5py.File(path, "r") as file:
+        with open_untrusted(path) as file:
             broken = list(well_format.violations(file))
             quality.problems += [Problem("error", "format", name, text) for text in broken]
             if dataset is not None and name in quality.records:
