@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
     from surrogate.networks import FNO, PODNet, PODPolynomial
+    from surrogate.propagation import Propagator
     from surrogate.training import train
 
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
     "OutOfDomainWarning": "surrogate.emulator",
     "PODNet": "surrogate.networks",
     "PODPolynomial": "surrogate.networks",
+    "Propagator": "surrogate.propagation",
     "Surrogate": "surrogate.emulator",
     "SurrogateFileError": "surrogate.emulator",
     "compare": "surrogate.comparison",
@@ -34,6 +36,7 @@ __all__ = [
     "OutOfDomainWarning",
     "PODNet",
     "PODPolynomial",
+    "Propagator",
     "Surrogate",
     "SurrogateFileError",
     "compare",
