@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TuckerFNO,
         UNet,
     )
+    from surrogate.propagation import Propagator
     from surrogate.training import train
 
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "PODNet": "surrogate.networks",
     "PODPolynomial": "surrogate.networks",
     "Persistence": "surrogate.networks",
+    "Propagator": "surrogate.propagation",
     "Surrogate": "surrogate.emulator",
     "SurrogateFileError": "surrogate.emulator",
     "Transolver": "surrogate.networks",
@@ -77,6 +79,7 @@ __all__ = [
     "PODNet",
     "PODPolynomial",
     "Persistence",
+    "Propagator",
     "Surrogate",
     "SurrogateFileError",
     "Transolver",

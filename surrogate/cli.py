@@ -349,6 +349,12 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Trajectories in a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    propagator: Annotated[
+        bool, typer.Option("--propagator", help="Learn the step from one stored time to the next.")
+    ] = False,
+    propagator_settings: Annotated[
+        list[str], typer.Option("--step", metavar="NAME=VALUE", help="A setting of the propagator.")
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
     quiet: Quiet = False,
@@ -371,11 +377,22 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
     }
-    recipe = {key: value for key, value in given.items() if value is not None}
+    recipe: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    problem = None
+    if propagator:
+        settings = _parse_settings(propagator_settings)
+        known = list(surrogate.Propagator.__dataclass_fields__)
+        for name in settings:
+            if name not in known:
+                raise typer.BadParameter(f"--step {name}: must be one of {known}")
+        problem = surrogate.Propagator(**settings)
+    elif propagator_settings:
+        raise typer.BadParameter("--step needs --propagator")
     output.mkdir(parents=True, exist_ok=True)
     emulator = surrogate.train(
         data,
         chosen,
+        problem=problem,
         checkpoint=output / "checkpoint.safetensors",
         device=device,
         progress=not quiet,

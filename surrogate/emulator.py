@@ -23,6 +23,7 @@ from simulations.simulation import InvalidInput, Simulation, package_version
 from surrogate import networks
 from surrogate.encoding import Encoding
 from surrogate.networks.network import Network, Signature
+from surrogate.propagation import Propagator, Rollout
 
 Array = NDArray[np.floating]
 
@@ -43,7 +44,8 @@ class Surrogate:
 
     Args:
         simulation: the system it replaces, with the settings of its training data.
-        network: a built network (or any module with the same ``forward``).
+        network: a built network (or any module with the same ``forward``), or the `Rollout` of
+            one.
         encoding: the map between physical arrays and the network's tensors.
         training: what is known of how it came to be: history, seeds, errors, cost.
     """
@@ -60,8 +62,13 @@ class Surrogate:
         self.encoding = encoding
         self.training = dict(training or {})
 
+    @property
+    def _learner(self) -> nn.Module:
+        """The network that has been trained: of a roll-out, the one that makes its steps."""
+        return self.network.network if isinstance(self.network, Rollout) else self.network
+
     def __repr__(self) -> str:
-        name = type(self.network).__name__
+        name = type(self._learner).__name__
         count = sum(p.numel() for p in self.network.parameters())
         error = self.training.get("test_relative_l2", {})
         shown = ", ".join(f"{key} {100 * value:.2g} %" for key, value in error.items())
@@ -86,7 +93,7 @@ class Surrogate:
         attributes = {
             "seed": seed,
             "wall_time_seconds": wall_time,
-            "answered_by": f"surrogate ({type(self.network).__name__})",
+            "answered_by": f"surrogate ({type(self._learner).__name__})",
         }
         solution = {name: values[0] for name, values in answer.items()}
         return self.simulation.label(solution, complete, attributes)
@@ -139,15 +146,17 @@ class Surrogate:
         Raises:
             ValueError: the network is not one of the library's and cannot be rebuilt from a name.
         """
-        if not isinstance(self.network, Network):
+        learner = self._learner
+        if not isinstance(learner, Network):
             raise ValueError(
-                f"{type(self.network).__name__}: only networks derived from "
+                f"{type(learner).__name__}: only networks derived from "
                 "surrogate.networks.Network can be saved, because a file names no code"
             )
+        assert learner.signature is not None
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         weights = folder / "model.safetensors"
-        state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        state = {name: value.contiguous() for name, value in learner.state_dict().items()}
         with published(weights) as temporary:
             save_file(state, temporary)
         config = {
@@ -156,15 +165,22 @@ class Surrogate:
             "package": f"physurrogate {package_version()}",
             "system": type(self.simulation).__name__,
             "settings": self.simulation.settings,
-            "network": type(self.network).__name__,
-            "network_config": self.network.config,
-            "signature": asdict(self.encoding.signature),
+            "network": type(learner).__name__,
+            "network_config": learner.config,
+            "signature": asdict(learner.signature),
+            "problem": self._describe_problem(),
             "encoding": self.encoding.to_json(),
             "weights_sha256": _sha256(weights),
             "training": self.training,
         }
         publish_text(folder / "README.md", self.model_card())
         publish_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+    def _describe_problem(self) -> dict[str, Any] | None:
+        if not isinstance(self.network, Rollout):
+            return None
+        described = asdict(self.network.problem)
+        return {"kind": "propagator", "settings": described, "deviations": self.network.deviations}
 
     def model_card(self) -> str:
         """What a stranger has to know before using the surrogate, as Markdown."""
@@ -177,7 +193,7 @@ class Surrogate:
             "---",
             f"# {system.__name__} surrogate",
             "",
-            f"{summary} Learnt by {type(self.network).__name__}.",
+            f"{summary} Learnt by {type(self._learner).__name__}.",
             "",
             "| parameter | meaning | unit | trained from | to |",
             "|---|---|---|---|---|",
@@ -219,7 +235,16 @@ def load(path: str | Path) -> Surrogate:
             {name: tuple(limits) for name, limits in config["encoding"]["ranges"].items()},
         )
         expected_digest, training = config["weights_sha256"], config["training"]
-        if signature != encoding.signature:
+        problem = config.get("problem")  # files from before there were propagators have none
+        answering: nn.Module = network
+        expected_signature = encoding.signature
+        if problem is not None:
+            if problem["kind"] != "propagator":
+                raise ValueError(f"problem {problem['kind']!r}: must be 'propagator' or null")
+            settings = Propagator(**problem["settings"])
+            answering = Rollout(network, encoding, settings, problem["deviations"])
+            expected_signature = answering.signature
+        if signature != expected_signature:
             raise ValueError("the sizes of the network are not those of the simulation")
         if set(encoding.ranges) != set(simulation.parameters):
             raise ValueError("the parameters are not those of the simulation")
@@ -235,7 +260,7 @@ def load(path: str | Path) -> Surrogate:
         network.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise SurrogateFileError(f"{weights}: does not fit the network ({error})") from None
-    return Surrogate(simulation, network, encoding, training)
+    return Surrogate(simulation, answering, encoding, training)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from surrogate.emulator import Surrogate
 from surrogate.encoding import Encoded, Encoding
 from surrogate.networks import default_network
 from surrogate.networks.network import Network
+from surrogate.propagation import Propagator, Rollout, change_deviations
 
 #: Share of the budget in which the learning rate rises; over the rest it falls as a cosine
 WARM_UP = 0.1
@@ -68,6 +69,7 @@ def train(
     dataset: Dataset | str | Path,
     network: nn.Module | None = None,
     *,
+    problem: Propagator | None = None,
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     memory_gigabytes: float | None = None,
@@ -85,6 +87,8 @@ def train(
         network: an unbuilt network of `surrogate.networks`, or any module whose
             ``forward(fields, scalars)`` returns ``(fields, scalars)``. By default what
             `surrogate.networks.default_network` chooses for a problem of this kind.
+        problem: what the network learns: all stored times at once by default, the step from one to
+            the next with `Propagator`.
         checkpoint: file to save the state of the training to every few seconds. If it exists, and
             belongs to the same dataset, network and recipe, training continues from it.
         device: torch device.
@@ -105,19 +109,29 @@ def train(
     if network is None:
         network = default_network(encoding.signature, dataset.simulation.grid)
     plan = _make_recipe(network, recipe)
+    identity = _identity(dataset, network, problem, plan)
 
     torch.manual_seed(plan.seed)
     limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
     train_data = _Split(dataset, "train", encoding, limit, device)
     valid_data = _Split(dataset, "valid", encoding, limit, device)
     start = time.perf_counter()
-    if isinstance(network, Network):
+    if problem is not None:
+        network = Rollout(network, encoding, problem, change_deviations(dataset))
+        if isinstance(network.network, Network):
+            if type(network.network).prepare is not Network.prepare:
+                raise ValueError(
+                    f"{type(network.network).__name__}: is fitted to whole trajectories and cannot "
+                    "learn a step"
+                )
+            network.network.build(network.signature)
+    elif isinstance(network, Network):
         network.build(encoding.signature)
         if type(network).prepare is not Network.prepare:
             network.prepare(*train_data.everything())
     network.to(device)
 
-    run = _Run(network, encoding, plan, _identity(dataset, network, plan), device)
+    run = _Run(network, encoding, plan, identity, device)
     run.seconds = time.perf_counter() - start
     if checkpoint is not None and Path(checkpoint).exists():
         run.resume(Path(checkpoint))
@@ -180,11 +194,14 @@ def _make_recipe(network: nn.Module, given: Mapping[str, Any]) -> Recipe:
     return Recipe(**{**getattr(network, "recipe", {}), **given})
 
 
-def _identity(dataset: Dataset, network: nn.Module, plan: Recipe) -> str:
+def _identity(
+    dataset: Dataset, network: nn.Module, problem: Propagator | None, plan: Recipe
+) -> str:
     """What a checkpoint must agree with to be continued."""
     described = {
         "dataset": dataset.manifest,
         "network": [type(network).__name__, getattr(network, "config", None)],
+        "problem": asdict(problem) if problem else None,
         "recipe": asdict(plan),
     }
     return json.dumps(described, sort_keys=True)
@@ -292,10 +309,12 @@ class _Run:
         saved_at = time.perf_counter()
         if not self.history:  # what `prepare` has found may not be improved upon
             self.best_error = self._validate(valid_data)
+        inner = self.network.network if isinstance(self.network, Rollout) else self.network
+        name = type(inner).__name__
         with tqdm(
             total=self.recipe.epochs,
             initial=len(self.history),
-            desc=type(self.network).__name__,
+            desc=name,
             unit="epoch",
             disable=not progress,
         ) as bar:
@@ -343,11 +362,15 @@ class _Run:
         started = self.seconds
         self.network.train()
         for step, batch in enumerate(train_data.batches(self.recipe.batch_size, generator)):
-            rate = self.recipe.learning_rate * one_cycle(self._progress(epoch + step / steps))
+            progress = self._progress(epoch + step / steps)
+            rate = self.recipe.learning_rate * one_cycle(progress)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self._errors(batch).mean()
+            if isinstance(self.network, Rollout):
+                loss = self.network.errors(batch, self.weights, progress).mean()
+            else:
+                loss = self._errors(batch).mean()
             loss.backward()
             self.optimizer.step()
             size = len(batch.scalars_in)

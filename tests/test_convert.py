@@ -157,7 +157,7 @@ def test_bad_arguments(made, tmp_path, capsys):
         convert(made.path, "xls", tmp_path)
     (tmp_path / "broken.hdf5").write_text("nothing")
     for to in ("netcdf", "xdmf", "vtkhdf", "pdebench"):
-        with pytest.raises(DatasetError, match="broken.hdf5: not readable as HDF5"):
+        with pytest.raises(DatasetError, match=r"broken\.hdf5: not readable as HDF5"):
             convert(tmp_path / "broken.hdf5", to, tmp_path / "out")
     with pytest.raises(SystemExit) as ended:
         cli.main(["convert", str(made.path), "--to", "netcdf", "-o", str(tmp_path / "cli")])
