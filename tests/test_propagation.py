@@ -70,6 +70,21 @@ def test_a_rollout_answers_in_the_layout_of_an_operator(dataset, make):
     assert torch.equal(fields[..., theta.channels], start.expand(*start.shape[:-1], 4))
 
 
+def test_what_is_read_off_a_frame_lands_in_its_channels(make, dataset):
+    rollout, encoding = make(), Encoding.of_dataset(dataset)
+
+    def counting(fields, scalars):
+        numbers = torch.arange(7.0).expand(*fields.shape[:-1], 7)
+        return numbers, torch.zeros(len(fields), 1)
+
+    rollout.network.forward = counting
+    batch = encoding.encode(dataset.load("valid"))
+    fields, _ = rollout(batch.fields_in, batch.scalars_in)
+    for name, expected in (("flux", [1.0, 2.0]), ("load", [3.0, 4.0, 5.0, 6.0])):
+        channels = next(o.channels for o in encoding.outputs if o.name == name)
+        assert fields[0, 0, 0, channels].tolist() == expected * Toy().n_times
+
+
 def test_history_is_padded_by_the_first_frame(dataset, make):
     rollout = make(change=0.5, history=3)
     assert rollout.signature.in_channels == 3 + 1
