@@ -41,6 +41,7 @@ class Recipe:
         batch_size: trajectories in a step.
         learning_rate: peak of the one-cycle schedule of AdamW.
         weight_decay: of AdamW, decoupled.
+        clip: largest norm of the gradient of all weights together; longer ones are shortened to it.
         patience: epochs without a better validation error after which to stop.
         seed: of the initial weights and the order of the batches.
     """
@@ -50,6 +51,7 @@ class Recipe:
     batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
+    clip: float | None = None
     patience: int | None = None
     seed: int = 0
 
@@ -61,6 +63,8 @@ class Recipe:
         check_setting("seed", self.seed, 0, integer=True)
         if self.minutes is not None:
             check_setting("minutes", self.minutes, 1e-4, 1e6)
+        if self.clip is not None:
+            check_setting("clip", self.clip, 1e-12, 1e12)
         if self.patience is not None:
             check_setting("patience", self.patience, 1, 1e7, integer=True)
 
@@ -96,7 +100,7 @@ def train(
             in every epoch. By default half of the memory that is free.
         progress: show a progress bar with the losses on stderr.
         **recipe: fields of `Recipe`: ``epochs``, ``minutes``, ``batch_size``, ``learning_rate``,
-            ``weight_decay``, ``patience``, ``seed``.
+            ``weight_decay``, ``clip``, ``patience``, ``seed``.
 
     Raises:
         DatasetError: the train or the validation split is empty or incomplete.
@@ -372,6 +376,8 @@ class _Run:
             else:
                 loss = self._errors(batch).mean()
             loss.backward()
+            if self.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(self.trainable, self.recipe.clip)
             self.optimizer.step()
             size = len(batch.scalars_in)
             total, count = total + float(loss.detach()) * size, count + size

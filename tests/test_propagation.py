@@ -7,6 +7,8 @@ import torch
 import simulations
 import surrogate
 from simulations.datasets import Dataset
+from surrogate import training
+from surrogate.cli import _run
 from surrogate.encoding import Encoding
 from surrogate.propagation import Propagator, Rollout, change_deviations
 from tests.toy import Toy
@@ -68,6 +70,21 @@ def test_a_rollout_answers_in_the_layout_of_an_operator(dataset, make):
     theta = next(o for o in encoding.outputs if o.name == "theta")
     start = batch.fields_in[..., rollout.initial]
     assert torch.equal(fields[..., theta.channels], start.expand(*start.shape[:-1], 4))
+
+
+def test_what_is_read_off_a_frame_lands_in_its_channels(make, dataset):
+    rollout, encoding = make(), Encoding.of_dataset(dataset)
+
+    def counting(fields, scalars):
+        numbers = torch.arange(7.0).expand(*fields.shape[:-1], 7)
+        return numbers, torch.zeros(len(fields), 1)
+
+    rollout.network.forward = counting
+    batch = encoding.encode(dataset.load("valid"))
+    fields, _ = rollout(batch.fields_in, batch.scalars_in)
+    for name, expected in (("flux", [1.0, 2.0]), ("load", [3.0, 4.0, 5.0, 6.0])):
+        channels = next(o.channels for o in encoding.outputs if o.name == name)
+        assert fields[0, 0, 0, channels].tolist() == expected * Toy().n_times
 
 
 def test_history_is_padded_by_the_first_frame(dataset, make):
@@ -143,3 +160,38 @@ def test_an_impossible_propagator_is_refused(settings, message):
 def test_what_cannot_be_propagated_is_refused(make):
     with pytest.raises(ValueError, match="unroll=5: must be less than the 5 stored times"):
         make(unroll=5)
+
+
+def test_a_killed_training_with_noise_continues_bit_for_bit(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    whole_epoch = training._Run._epoch
+
+    def interrupted_epoch(run, *data):
+        if len(run.history) == 2:
+            raise KeyboardInterrupt
+        whole_epoch(run, *data)
+
+    def train(**options):
+        problem = Propagator(unroll=2, noise=0.1)
+        network = surrogate.FNO(modes=3, width=4, layers=1)
+        return surrogate.train(
+            dataset, network, problem=problem, epochs=4, progress=False, **options
+        )
+
+    monkeypatch.setattr(training._Run, "_epoch", interrupted_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=tmp_path / "state")
+    monkeypatch.setattr(training._Run, "_epoch", whole_epoch)
+    continued, at_once = train(checkpoint=tmp_path / "state"), train()
+    assert continued.training["history"] == at_once.training["history"]
+    state = at_once.network.state_dict()
+    for name, value in continued.network.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_the_command_line_names_settings_it_does_not_know(dataset, tmp_path, capsys):
+    command = ["train", str(dataset.path), "-o", str(tmp_path / "m"), "--quiet"]
+    assert _run([*command, "--propagator", "--step", "wings=2"]) != 0
+    assert "wings" in capsys.readouterr().err
+    assert _run([*command, "--step", "unroll=2"]) != 0
+    assert "--step needs --propagator" in capsys.readouterr().err

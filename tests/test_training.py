@@ -138,6 +138,23 @@ def test_weights_are_those_of_the_best_validation_error(dataset):
     assert float(errors.detach().mean()) == pytest.approx(min(valid), rel=1e-5)
 
 
+def test_gradients_are_clipped_to_the_norm_asked_for(dataset, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def recorded(optimizer, *args, **kwargs):
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norms.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
+        return step(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", recorded)
+    surrogate.train(dataset, Affine(), epochs=1, progress=False)
+    free, norms[:] = list(norms), []
+    surrogate.train(dataset, Affine(), epochs=1, clip=0.01, progress=False)
+    assert min(free) > 0.01
+    assert norms == pytest.approx([0.01] * len(norms), rel=1e-3)
+
+
 def test_a_seed_fixes_everything(dataset):
     def weights(seed):
         emulator = surrogate.train(dataset, Affine(), epochs=3, seed=seed, progress=False)
@@ -213,6 +230,7 @@ def test_the_budget_in_minutes_ends_a_training(dataset):
         ({"learning_rate": -1.0}, "learning_rate=-1"),
         ({"batch": 3}, "batch: not part of a recipe"),
         ({"minutes": 0}, "minutes=0"),
+        ({"clip": 0.0}, "clip=0"),
     ],
 )
 def test_a_bad_recipe_is_refused(dataset, recipe, message):
