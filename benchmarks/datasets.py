@@ -25,7 +25,7 @@ from benchmarks.report import replace_section, table
 from benchmarks.timing import Timing, pin_to_one_core, side_by_side
 from simulations import Dataset, Simulation
 from simulations.datasets import Compression, Windows
-from simulations.datasets.reader import sample_generator
+from simulations.designs import sample_generator
 from simulations.machine import machine_in_words
 
 BATCH = 32
