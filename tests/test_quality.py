@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import yaml
 
-from simulations.datasets import Dataset, DatasetError, layout, statistics, well_format
+from simulations.datasets import (
+    Compression,
+    Dataset,
+    DatasetError,
+    layout,
+    statistics,
+    well_format,
+)
 from simulations.datasets.quality import check
 from simulations.systems import Heat
 from surrogate import cli
@@ -66,6 +73,13 @@ class TestWhole:
         (copy.path / "dataset.json").unlink()
         shutil.rmtree(copy.path / "records")
         assert check(copy.path).problems == []
+
+    def test_nor_do_bits_that_were_dropped_on_purpose(self, generate_here, tmp_path):
+        short = Compression(keep_bits=8)
+        dataset = generate_here(Heat(ndim=1, n=32), 10, tmp_path / "short", compression=short)
+        quality = check(dataset.path)
+        assert quality.problems == []
+        assert 1e-6 < quality.drift["mean"] < quality.rounding
 
     def test_something_else(self, tmp_path):
         with pytest.raises(DatasetError, match="neither a dataset nor a file of one"):

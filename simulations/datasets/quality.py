@@ -30,6 +30,9 @@ ENOUGH_TO_COMPARE = 8
 
 # Sums of float32 numbers drift by this, relative to the sum of their sizes
 ROUNDING = 1e-6
+# Two frames are compared, of quantities up to the second power: bits that were dropped on purpose
+# may count as often as this
+POWERS = 4
 
 Moments = dict[str, dict[str, list[statistics.Moments]]]
 
@@ -41,6 +44,7 @@ class Quality:
     Attributes:
         path: what was checked.
         simulation: that made the data, where it is known.
+        dataset: the folder, if it can be understood.
         problems: errors first.
         trajectories: what is known of each one that could be read.
         records: what was written down about each shard.
@@ -48,6 +52,7 @@ class Quality:
 
     path: Path
     simulation: Simulation | None = None
+    dataset: Dataset | None = None
     problems: list[Problem] = field(default_factory=list)
     trajectories: list[Trajectory] = field(default_factory=list)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -59,6 +64,13 @@ class Quality:
     @property
     def warnings(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == "warning"]
+
+    @property
+    def rounding(self) -> float:
+        """What may drift because numbers are stored with so many bits."""
+        compression = self.dataset.compression if self.dataset is not None else None
+        bound = compression.attributes.get("relative_error_bound", 0.0) if compression else 0.0
+        return ROUNDING + POWERS * bound
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -146,7 +158,8 @@ def _open(quality: Quality) -> Dataset | None:
         fractions = [float(fraction) for fraction in dataset.manifest["splits"]]
         if len(fractions) != len(SPLITS) or len(dataset) < 1 or dataset.seed < 0:
             raise DatasetError("n, splits or seed are not those of a dataset")
-        quality.simulation = dataset.simulation
+        dataset.compression  # noqa: B018 (raises if it is unknown)
+        quality.simulation, quality.dataset = dataset.simulation, dataset
     except (DatasetError, InvalidInput, ValueError, TypeError, AttributeError, KeyError) as error:
         quality.problems.append(Problem("error", "description", "dataset.json", str(error)))
         return None
@@ -180,11 +193,11 @@ def _scan(
         text = f"cannot be read to its end ({type(error).__name__}: {error})"
         quality.problems.append(Problem("error", "unreadable", name, text))
     quality.trajectories += found
-    quality.problems += _content_problems(name, found, quality.simulation)
+    quality.problems += _content_problems(name, found, quality)
 
 
 def _content_problems(
-    name: str, found: Sequence[Trajectory], simulation: Simulation | None
+    name: str, found: Sequence[Trajectory], quality: Quality
 ) -> Iterator[Problem]:
     """One finding for each kind of problem and each field of a file."""
     bad: dict[str, dict[int, int]] = defaultdict(dict)
@@ -207,13 +220,15 @@ def _content_problems(
         frame, earlier = next(iter(repeated.values()))
         text = f"frame {frame} is frame {earlier} again, {_in(repeated)}"
         yield Problem("warning", "repeated frame", name, text, tuple(repeated))
-    for quantity, own in (simulation.conserved if simulation is not None else {}).items():
+    conserved = quality.simulation.conserved if quality.simulation is not None else {}
+    for quantity, own in conserved.items():
+        allowed = own + quality.rounding
         drifts = {t.index: t.drift[quantity] for t in found if quantity in t.drift}
-        far = {index: value for index, value in drifts.items() if not value <= own + ROUNDING}
+        far = {index: value for index, value in drifts.items() if not value <= allowed}
         if far:
             text = (
                 f"{quantity} is conserved and drifts by up to {max(far.values()):.2g} of its "
-                f"scale ({own + ROUNDING:.2g} is allowed), {_in(far)}"
+                f"scale ({allowed:.2g} is allowed), {_in(far)}"
             )
             yield Problem("error", "conservation", name, text, tuple(far))
 
