@@ -349,6 +349,10 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Trajectories in a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    more: Annotated[
+        list[str],
+        typer.Option("--recipe", metavar="NAME=VALUE", help="How to train, such as clip=1."),
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
     quiet: Quiet = False,
@@ -370,8 +374,13 @@ def train(
         "minutes": minutes,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "seed": seed,
     }
-    recipe = {key: value for key, value in given.items() if value is not None}
+    recipe = _parse_settings(more)
+    for name in given.keys() & recipe.keys():
+        option = "--" + name.replace("_", "-")
+        raise typer.BadParameter(f"--recipe {name}={recipe[name]}: has its own option, {option}")
+    recipe |= {name: value for name, value in given.items() if value is not None}
     output.mkdir(parents=True, exist_ok=True)
     emulator = surrogate.train(
         data,
@@ -379,7 +388,6 @@ def train(
         checkpoint=output / "checkpoint.safetensors",
         device=device,
         progress=not quiet,
-        seed=seed,
         **recipe,
     )
     emulator.save(output)
