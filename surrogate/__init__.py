@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TuckerFNO,
         UNet,
     )
-    from surrogate.training import train
+    from surrogate.training import find_learning_rate, train
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -56,6 +56,7 @@ _HOMES = {
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
+    "find_learning_rate": "surrogate.training",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -83,6 +84,7 @@ __all__ = [
     "TuckerFNO",
     "UNet",
     "compare",
+    "find_learning_rate",
     "load",
     "train",
 ]

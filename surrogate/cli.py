@@ -362,6 +362,7 @@ def train(
     import surrogate
     from simulations import open_dataset
     from surrogate import networks
+    from surrogate.recipe import Recipe
 
     data = open_dataset(dataset)
     chosen = None
@@ -377,6 +378,7 @@ def train(
         "seed": seed,
     }
     recipe = _parse_settings(more)
+    Recipe.check_names(recipe)
     for name in given.keys() & recipe.keys():
         option = "--" + name.replace("_", "-")
         raise typer.BadParameter(f"--recipe {name}={recipe[name]}: has its own option, {option}")

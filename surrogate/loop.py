@@ -220,7 +220,7 @@ class Run:
         started = self.seconds
         self.network.train()
         batches = train_data.batches(self.recipe.batch_size, generator)
-        for step, group in enumerate(_grouped(batches, self.recipe.accumulate)):
+        for step, group in enumerate(grouped(batches, self.recipe.accumulate)):
             self.rate = self.recipe.rate(epoch, self._progress(epoch + step / steps))
             loss, size = self.step(group, self.rate)
             total, count = total + loss * size, count + size
@@ -356,6 +356,7 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def _grouped(batches: Iterator[Encoded], size: int) -> Iterator[list[Encoded]]:
+def grouped(batches: Iterator[Encoded], size: int) -> Iterator[list[Encoded]]:
+    """The batches of each step, in the last one as many as are left."""
     while group := list(islice(batches, size)):
         yield group

@@ -1,7 +1,7 @@
 """`Recipe`: all that can be said about how to optimise, and the schedules of its learning rate."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -99,11 +99,16 @@ class Recipe:
         Raises:
             ValueError: a field is unknown or out of range.
         """
+        cls.check_names(given)
+        return cls(**{**getattr(network, "recipe", {}), **given})
+
+    @classmethod
+    def check_names(cls, given: Iterable[str]) -> None:
+        """Raise ValueError if one of these names is not of a field."""
         known = [declared.name for declared in fields(cls)]
         for name in given:
             if name not in known:
                 raise ValueError(f"{name}: not part of a recipe; there are {known}")
-        return cls(**{**getattr(network, "recipe", {}), **given})
 
     def rate(self, epoch: int, progress: float) -> float:
         """Learning rate in an epoch, counted from 0, with a share ``progress`` of the budget spent.

@@ -1,10 +1,12 @@
 """Training: one call; the loop is in `surrogate.loop` and its settings in `surrogate.recipe`."""
 
+import copy
 import json
+import math
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import torch
 from torch import nn
 
 from simulations.datasets import Dataset, layout, open_dataset
+from simulations.simulation import check_setting
 from surrogate import metrics
 from surrogate.emulator import Surrogate
-from surrogate.encoding import Encoding
-from surrogate.loop import Logger, Run, Split
+from surrogate.encoding import Encoded, Encoding
+from surrogate.loop import Logger, Run, Split, grouped
 from surrogate.networks import default_network
 from surrogate.networks.network import Network
 from surrogate.recipe import Recipe
@@ -90,6 +93,96 @@ def train(
     if dataset.count("test"):
         emulator.training["test_relative_l2"] = evaluate(emulator, dataset, "test")
     return emulator
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """How the loss of a training went while its learning rate rose.
+
+    Args:
+        rates: learning rate of each step.
+        losses: loss before each step.
+        suggestion: peak for the schedule of a training.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float
+
+
+def find_learning_rate(
+    dataset: Dataset | str | Path,
+    network: nn.Module | None = None,
+    *,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    device: str = "cpu",
+    memory_gigabytes: float | None = None,
+    **recipe: Any,
+) -> RangeTest:
+    """Train a copy of a network at rates that rise geometrically until its loss blows up.
+
+    The suggestion is a tenth of the rate at which the smoothed loss is lowest: there it falls fast,
+    and it is a safe distance from where it rises. It is only as good as the losses look smooth.
+
+    Args:
+        dataset: as for `train`.
+        network: as for `train`; it is left as it is.
+        lowest: rate of the first step.
+        highest: rate of the last step, if the loss does not rise to four times its lowest before.
+        steps: number of rates, of which each is for one step.
+        device: torch device.
+        memory_gigabytes: as for `train`.
+        **recipe: as for `train`.
+
+    Raises:
+        DatasetError: the train or the validation split is empty or incomplete.
+        ValueError: an argument is out of range, or the network has no weights to train.
+
+    References:
+        L. N. Smith, "Cyclical learning rates for training neural networks", WACV 2017,
+        arXiv:1506.01186.
+    """
+    check_setting("lowest", lowest, 1e-10, 10)
+    check_setting("highest", highest, lowest, 10)
+    check_setting("steps", steps, 10, 1e6, integer=True)
+    if not isinstance(dataset, Dataset):
+        dataset = open_dataset(dataset)
+    encoding = Encoding.of_dataset(dataset)
+    if network is None:
+        network = default_network(encoding.signature, dataset.simulation.grid)
+    plan = Recipe.of(network, recipe)
+    tried = copy.deepcopy(network)
+    run, data, _ = _begin(dataset, tried, encoding, plan, device, memory_gigabytes)
+    if not run.trainable:
+        raise ValueError(f"network={type(network).__name__}: has no weights to train")
+
+    rates: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    recent = 0.0
+    run.network.train()
+    for step, group in zip(range(steps), _endless(data, plan), strict=False):
+        rate = lowest * (highest / lowest) ** (step / (steps - 1))
+        loss, _ = run.step(group, rate)
+        recent = 0.9 * recent + 0.1 * loss
+        current = recent / (1 - 0.9 ** (step + 1))
+        if not (math.isfinite(loss) and current <= 4 * min([current, *smoothed])):
+            break
+        rates.append(rate)
+        losses.append(loss)
+        smoothed.append(current)
+    if not rates:
+        raise ValueError(f"network={type(network).__name__}: its first loss is {loss}")
+    return RangeTest(tuple(rates), tuple(losses), rates[int(np.argmin(smoothed))] / 10)
+
+
+def _endless(data: Split, plan: Recipe) -> Iterator[list[Encoded]]:
+    """The batches of each step, epoch after epoch."""
+    generator = torch.Generator().manual_seed(plan.seed)
+    while True:
+        yield from grouped(data.batches(plan.batch_size, generator), plan.accumulate)
 
 
 def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import surrogate
-from surrogate import loop, optimizers
+from surrogate import cli, loop, optimizers
 from surrogate.encoding import Encoding
 from surrogate.recipe import Recipe
 from tests.test_training import Affine, quick_compile  # noqa: F401
@@ -283,3 +283,73 @@ def test_a_budget_that_building_exceeds_still_trains(dataset, monkeypatch):
 def test_a_bad_field_is_named_with_what_is_allowed(fields, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**fields)
+
+
+def test_range_test_rises_from_lowest_to_where_the_loss_blows_up(dataset):
+    network = Affine()
+    found = surrogate.find_learning_rate(
+        dataset, network, lowest=1e-5, highest=10.0, steps=60, batch_size=8
+    )
+    assert network.signature is None  # the network itself can still be trained
+    assert len(found.rates) == len(found.losses) < 60
+    assert found.rates[0] == pytest.approx(1e-5)
+    np.testing.assert_allclose(np.diff(np.log(found.rates)), np.log(1e6) / 59)
+    assert found.rates[0] < found.suggestion < found.rates[-1]
+    again = surrogate.find_learning_rate(
+        dataset, Affine(), lowest=1e-5, highest=10.0, steps=60, batch_size=8
+    )
+    assert again == found
+
+    def error(rate):
+        trained = surrogate.train(
+            dataset, Affine(), learning_rate=rate, epochs=10, batch_size=8, progress=False
+        )
+        return min(entry["valid"] for entry in trained.training["history"])
+
+    at_suggestion = error(found.suggestion)
+    assert at_suggestion < 0.8 * error(found.suggestion / 100)
+    assert at_suggestion < 0.8 * error(min(10.0, found.suggestion * 100))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lowest": 0.0}, r"lowest=0\.0: must be a number in"),
+        ({"highest": 1e-7}, "highest=1e-07: must be a number in"),
+        ({"steps": 3}, "steps=3: must be an integer in"),
+        ({"network": surrogate.PODLinear()}, "network=PODLinear: has no weights to train"),
+    ],
+)
+def test_a_range_test_that_cannot_be_is_refused(dataset, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        surrogate.find_learning_rate(dataset, **{"network": Affine(), **arguments})
+
+
+def test_the_command_line_takes_any_field(monkeypatch, dataset, capsys, tmp_path):
+    given = {}
+    monkeypatch.setattr(surrogate, "train", lambda *_, **options: given.update(options) or 1 / 0)
+    command = ["train", str(dataset.path), "-o", str(tmp_path / "model"), "--epochs=3"]
+    with pytest.raises(ZeroDivisionError):
+        cli.main([*command, "--recipe", "clip=0.5", "--recipe", "optimizer=muon"])
+    assert (given["clip"], given["optimizer"], given["epochs"]) == (0.5, "muon", 3)
+    for assignment, message in [
+        ("seed=3", "--recipe seed=3: has its own option, --seed"),
+        ("clip", "'clip': must be NAME=VALUE"),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, "--recipe", assignment])
+        assert ended.value.code == cli.MISUSED
+        assert message in capsys.readouterr().err
+
+
+def test_a_bad_field_on_the_command_line_is_one_line(dataset, capsys, tmp_path):
+    command = ["train", str(dataset.path), "-o", str(tmp_path / "model"), "--quiet"]
+    for assignment, message in [
+        ("schedule=linear", "schedule='linear': must be one of ['one_cycle', 'cosine', 'step']"),
+        ("momentum=1", "momentum: not part of a recipe; there are ['epochs', "),
+        ("progress=1", "progress: not part of a recipe; there are ['epochs', "),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, "--recipe", assignment])
+        assert ended.value.code == cli.MISUSED
+        assert capsys.readouterr().err.startswith(f"surrogate: {message}")
