@@ -267,7 +267,10 @@ class Run:
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """Put the average in the place of the weights for a while, if there is one."""
-        raw = _copy({name: self.trainable[name] for name in self.average})
+        if not self.average:
+            yield
+            return
+        raw = _copy(self.trainable)
         self.network.load_state_dict(self.average, strict=False)
         yield
         self.network.load_state_dict(raw, strict=False)
