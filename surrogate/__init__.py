@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         UNet,
     )
     from surrogate.propagation import Propagator
-    from surrogate.training import train
+    from surrogate.training import find_learning_rate, train
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -58,6 +58,7 @@ _HOMES = {
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
+    "find_learning_rate": "surrogate.training",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -86,6 +87,7 @@ __all__ = [
     "TuckerFNO",
     "UNet",
     "compare",
+    "find_learning_rate",
     "load",
     "train",
 ]

@@ -355,6 +355,10 @@ def train(
     propagator_settings: Annotated[
         list[str], typer.Option("--step", metavar="NAME=VALUE", help="A setting of the propagator.")
     ] = [],  # noqa: B006
+    more: Annotated[
+        list[str],
+        typer.Option("--recipe", metavar="NAME=VALUE", help="How to train, such as clip=1."),
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
     quiet: Quiet = False,
@@ -364,6 +368,7 @@ def train(
     import surrogate
     from simulations import open_dataset
     from surrogate import networks
+    from surrogate.recipe import Recipe
 
     data = open_dataset(dataset)
     chosen = None
@@ -376,8 +381,14 @@ def train(
         "minutes": minutes,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "seed": seed,
     }
-    recipe: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    recipe = _parse_settings(more)
+    Recipe.check_names(recipe)
+    for name in given.keys() & recipe.keys():
+        option = "--" + name.replace("_", "-")
+        raise typer.BadParameter(f"--recipe {name}={recipe[name]}: has its own option, {option}")
+    recipe |= {name: value for name, value in given.items() if value is not None}
     problem = None
     if propagator:
         settings = _parse_settings(propagator_settings)
@@ -396,7 +407,6 @@ def train(
         checkpoint=output / "checkpoint.safetensors",
         device=device,
         progress=not quiet,
-        seed=seed,
         **recipe,
     )
     emulator.save(output)

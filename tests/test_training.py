@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 import simulations
 import surrogate
 from simulations.datasets import Dataset
-from surrogate import losses, metrics, training
+from surrogate import loop, losses, metrics, recipe
 from surrogate.encoding import Encoding
 from surrogate.networks.network import Network
 from tests.toy import Toy
@@ -41,6 +41,13 @@ class Affine(Network):
 def dataset(tmp_path_factory) -> Dataset:
     path = tmp_path_factory.mktemp("training") / "toy"
     return simulations.generate(Toy(), 60, path, workers=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, generate_here) -> Dataset:
+    """Few points and two frames: for what does not depend on the size."""
+    path = tmp_path_factory.mktemp("training") / "small"
+    return generate_here(Toy(n=6, n_times=2), 60, path)
 
 
 def test_encoding_is_undone_by_decoding(dataset):
@@ -124,7 +131,7 @@ def test_training_learns_and_records(dataset):
 @pytest.fixture
 def ruinous_ending(monkeypatch):
     """A schedule whose second half undoes what the first half has learnt."""
-    monkeypatch.setattr(training, "one_cycle", lambda progress: 0.01 if progress < 0.5 else 10.0)
+    monkeypatch.setattr(recipe, "one_cycle", lambda progress: 0.01 if progress < 0.5 else 10.0)
 
 
 @pytest.mark.usefixtures("ruinous_ending")
@@ -133,9 +140,9 @@ def test_weights_are_those_of_the_best_validation_error(dataset):
     valid = [entry["valid"] for entry in emulator.training["history"]]
     assert min(valid) < valid[-1]
     encoding = emulator.encoding
-    run = training._Run(emulator.network, encoding, training.Recipe(), "", "cpu")
-    errors = run._errors(encoding.encode(dataset.load("valid")))
-    assert float(errors.detach().mean()) == pytest.approx(min(valid), rel=1e-5)
+    run = loop.Run(emulator.network, encoding, recipe.Recipe(), "", "cpu")
+    error = run._validate(loop.Split(dataset, "valid", encoding, 1e12, "cpu"))
+    assert error == pytest.approx(min(valid), rel=1e-5)
 
 
 def test_gradients_are_clipped_to_the_norm_asked_for(dataset, monkeypatch):
@@ -164,22 +171,53 @@ def test_a_seed_fixes_everything(dataset):
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_a_killed_training_continues_bit_for_bit(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+RECIPES = [
+    {},
+    {"schedule": "cosine"},
+    {"schedule": "step", "halve_every": 2},
+    {"clip": 0.01, "accumulate": 2, "batch_size": 8},
+    {"average": 0.9},
+    {"optimizer": "muon", "average": 0.9},
+    {"precision": "bfloat16"},
+    {"precision": "float64", "optimizer": "muon"},
+    {"compile": True},
+]
+
+
+@pytest.fixture
+def quick_compile(monkeypatch):
+    """What ``torch.compile`` records, run as it is instead of being translated for a minute."""
+    whole = torch.compile
+    compiled = []
+
+    def compile_(network):
+        compiled.append(network)
+        return whole(network, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    return compiled
+
+
+@pytest.mark.usefixtures("quick_compile")
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+def test_a_killed_training_continues_bit_for_bit(small, tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     checkpoint = tmp_path / "state.safetensors"
-    whole_epoch = training._Run._epoch
+    whole_epoch = loop.Run._epoch
 
     def interrupted_epoch(run, *data):
-        if len(run.history) == 7:
+        if len(run.history) == 4:
             raise KeyboardInterrupt
         whole_epoch(run, *data)
 
-    monkeypatch.setattr(training._Run, "_epoch", interrupted_epoch)
+    def trained(**options):
+        return surrogate.train(small, Affine(), epochs=8, progress=False, **options, **recipe)
+
+    monkeypatch.setattr(loop.Run, "_epoch", interrupted_epoch)
     with pytest.raises(KeyboardInterrupt):
-        surrogate.train(dataset, Affine(), epochs=15, checkpoint=checkpoint, progress=False)
-    monkeypatch.setattr(training._Run, "_epoch", whole_epoch)
-    continued = surrogate.train(dataset, Affine(), epochs=15, checkpoint=checkpoint, progress=False)
-    at_once = surrogate.train(dataset, Affine(), epochs=15, progress=False)
+        trained(checkpoint=checkpoint)
+    monkeypatch.setattr(loop.Run, "_epoch", whole_epoch)
+    continued, at_once = trained(checkpoint=checkpoint), trained()
     assert continued.training["history"] == at_once.training["history"]
     assert torch.equal(continued.network.layer.weight, at_once.network.layer.weight)
 
@@ -197,8 +235,8 @@ def test_a_checkpoint_of_another_training_is_refused(dataset, tmp_path):
 def test_data_that_do_not_fit_are_streamed(dataset):
     """Every sample is seen once in an epoch, whatever is held in memory."""
     encoding = Encoding.of_dataset(dataset)
-    held = training._Split(dataset, "train", encoding, 1e12, "cpu")
-    streamed = training._Split(dataset, "train", encoding, 0.0, "cpu")
+    held = loop.Split(dataset, "train", encoding, 1e12, "cpu")
+    streamed = loop.Split(dataset, "train", encoding, 0.0, "cpu")
     assert streamed._held is None
     generator = torch.Generator().manual_seed(0)
 
@@ -257,7 +295,7 @@ def test_a_plain_module_trains_through_the_same_call(dataset):
 
 
 def test_one_cycle_rises_then_falls_to_zero():
-    rates = [training.one_cycle(p) for p in np.linspace(0, 1, 101)]
+    rates = [recipe.one_cycle(p) for p in np.linspace(0, 1, 101)]
     peak = int(np.argmax(rates))
     assert rates[peak] == pytest.approx(1.0)
     assert peak == 10

@@ -1,0 +1,375 @@
+"""The loop of a training, which can be read in one sitting, and its checkpoints."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from simulations.datasets import Dataset, layout
+from simulations.datasets.publish import published
+from surrogate import losses, optimizers
+from surrogate.encoding import Encoded, Encoding
+from surrogate.propagation import Rollout
+from surrogate.recipe import Recipe
+
+CHECKPOINT_SECONDS = 20.0
+
+
+class Logger(Protocol):
+    """Whatever keeps a record of trainings elsewhere."""
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Take what there is to know after epoch ``step``, counted from 1.
+
+        Args:
+            values: losses ``train`` and ``valid``, the last ``learning_rate``, and the ``seconds``
+                spent so far.
+            step: the epoch.
+        """
+
+
+class Split:
+    """Encoded trajectories of a split: held in memory if they fit, else read shard by shard.
+
+    Args:
+        dataset: whose split it is.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
+        encoding: from stored arrays to tensors.
+        limit: bytes of memory there are for it.
+        device: of the tensors.
+        dtype: of the tensors; float32 by default.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        encoding: Encoding,
+        limit: float,
+        device: str,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self._encoding = encoding
+        self._device, self._dtype = device, dtype
+        self._dataset = dataset
+        self._parts = dataset.parts(split)
+        stored = dataset.count(split) * layout.trajectory_bytes(dataset.simulation)
+        # Twice: the arrays as read live until they are encoded; and once more in twice the size
+        copies = 2 if dtype is None else 4
+        self._held = (
+            self._move(encoding.encode(dataset.load(split))) if copies * stored < limit else None
+        )
+        self._count = dataset.count(split)
+
+    def _move(self, encoded: Encoded) -> Encoded:
+        return Encoded(*(tensor.to(self._device, self._dtype) for tensor in encoded))
+
+    def everything(self) -> Encoded:
+        """All samples at once.
+
+        Raises:
+            MemoryError: the split is not held in memory.
+        """
+        if self._held is None:
+            raise MemoryError("this network needs all training data in memory at once")
+        return self._held
+
+    def steps(self, batch_size: int) -> int:
+        return math.ceil(self._count / batch_size)
+
+    def batches(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Encoded]:
+        """All samples once, shuffled if a generator is given."""
+        if self._held is not None:
+            yield from self._cut(self._held, batch_size, generator)
+            return
+        order: list[int] = list(range(len(self._parts)))
+        if generator is not None:
+            order = torch.randperm(len(order), generator=generator).tolist()
+        for position in order:
+            samples = self._dataset.read(self._parts[position])
+            yield from self._cut(self._move(self._encoding.encode(samples)), batch_size, generator)
+
+    @staticmethod
+    def _cut(
+        data: Encoded, batch_size: int, generator: torch.Generator | None
+    ) -> Iterator[Encoded]:
+        n = len(data.scalars_in)
+        order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+        for start in range(0, n, batch_size):
+            yield data.pick(order[start : start + batch_size])
+
+
+@dataclass
+class Run:
+    """The state of a training and the loop that advances it.
+
+    Args:
+        network: built.
+        encoding: between the arrays of the dataset and its tensors.
+        recipe: how to optimise.
+        identity: what a checkpoint must agree with to be continued.
+        device: where the network and the data are.
+        dtype: of both; float32 by default.
+    """
+
+    network: nn.Module
+    encoding: Encoding
+    recipe: Recipe
+    identity: str
+    device: str
+    dtype: torch.dtype | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_error: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    steps: int = 0
+    rate: float = 0.0
+    building: float = 0.0
+
+    def __post_init__(self) -> None:
+        def constant(values: Any) -> Tensor:
+            return torch.as_tensor(values, device=self.device, dtype=self.dtype)
+
+        self.weights = constant(self.encoding.weights)
+        self.trainable = {
+            name: weight for name, weight in self.network.named_parameters() if weight.requires_grad
+        }
+        # Networks fitted in closed form have nothing to train, and no step
+        self.optimizers = optimizers.create(self.recipe, list(self.trainable.values()))
+        self.forward = torch.compile(self.network) if self.recipe.compile else self.network
+        self.average = _copy(self.trainable) if self.recipe.average is not None else {}
+        self.best_state = _copy(self.network.state_dict())
+        self.channels = [
+            (output, constant(output.mean / output.std), constant(output.std / output.std.mean()))
+            for output in self.encoding.outputs
+        ]
+
+    def fit(
+        self,
+        train_data: Split,
+        valid_data: Split,
+        checkpoint: Path | None,
+        progress: bool,
+        loggers: Sequence[Logger] = (),
+    ) -> None:
+        """Train until the budget is spent or patience is, then restore the best weights."""
+        saved_at = time.perf_counter()
+        if not self.history:  # what `prepare` has found may not be improved upon
+            self.best_error = self._validate(valid_data)
+        learner = self.network.network if isinstance(self.network, Rollout) else self.network
+        with tqdm(
+            total=self.recipe.epochs,
+            initial=len(self.history),
+            desc=type(learner).__name__,
+            unit="epoch",
+            disable=not progress,
+        ) as bar:
+            while not self._is_over():
+                self._epoch(train_data, valid_data)
+                latest = self.history[-1]
+                bar.set_postfix(
+                    train=f"{latest['train']:.2e}",
+                    valid=f"{latest['valid']:.2e}",
+                    best=f"{self.best_error:.2e}",
+                    refresh=False,
+                )
+                bar.update()
+                if checkpoint and time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
+                    self.save(checkpoint)
+                    saved_at = time.perf_counter()
+                for logger in loggers:
+                    spent = {"learning_rate": self.rate, "seconds": self.seconds}
+                    logger.log({**latest, **spent}, len(self.history))
+        if checkpoint:
+            self.save(checkpoint)
+        self.network.load_state_dict(self.best_state)
+
+    def _is_over(self) -> bool:
+        patience = self.recipe.patience
+        return (
+            not self.trainable
+            or self._progress(len(self.history)) >= 1.0
+            or (patience is not None and len(self.history) - self.best_epoch >= patience)
+            or not all(math.isfinite(value) for h in self.history[-1:] for value in h.values())
+        )
+
+    def _progress(self, epoch: float) -> float:
+        """Which share of the budget is spent, by epochs or by the clock."""
+        spent = epoch / self.recipe.epochs
+        if self.recipe.minutes is not None:
+            spent = max(spent, self.seconds / (60 * self.recipe.minutes))
+        return min(spent, 1.0)
+
+    def _epoch(self, train_data: Split, valid_data: Split) -> None:
+        epoch = len(self.history)
+        # Seeded by the epoch: a resumed training sees the batches it would have seen
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        steps = train_data.steps(self.recipe.batch_size * self.recipe.accumulate)
+        total = count = 0.0
+        clock = time.perf_counter()
+        started = self.seconds
+        self.network.train()
+        batches = train_data.batches(self.recipe.batch_size, generator)
+        for step, group in enumerate(grouped(batches, self.recipe.accumulate)):
+            progress = self._progress(epoch + step / steps)
+            self.rate = self.recipe.rate(epoch, progress)
+            loss, size = self.step(group, self.rate, progress)
+            total, count = total + loss * size, count + size
+            self.seconds = started + time.perf_counter() - clock
+        with self._averaged():
+            valid = self._validate(valid_data)
+            self.seconds = started + time.perf_counter() - clock
+            self.history.append({"train": total / count, "valid": valid})
+            if valid < self.best_error:
+                self.best_error, self.best_epoch = valid, len(self.history)
+                self.best_state = _copy(self.network.state_dict())
+
+    def step(
+        self, batches: Sequence[Encoded], rate: float, progress: float = 0.0
+    ) -> tuple[float, int]:
+        """Move the weights once; return the loss before and the number of samples it is of."""
+        for optimizer in self.optimizers:
+            for settings in optimizer.param_groups:
+                settings["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+        size = sum(len(batch.scalars_in) for batch in batches)
+        total = 0.0
+        for batch in batches:
+            loss = self._training_errors(batch, progress).mean()
+            share = len(batch.scalars_in) / size
+            loss.backward(loss.new_tensor(share))
+            total += share * float(loss.detach())
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.trainable.values(), self.recipe.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.steps += 1
+        self._update_average()
+        return total, size
+
+    def _training_errors(self, batch: Encoded, progress: float) -> Tensor:
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, torch.bfloat16, self.recipe.precision == "bfloat16"):
+            if isinstance(self.network, Rollout):
+                return self.network.errors(batch, self.weights, progress)
+            predicted = self.forward(batch.fields_in, batch.scalars_in)
+        return self._errors(batch, *predicted)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if self.recipe.average is not None:
+            decay = min(self.recipe.average, (1 + self.steps) / (10 + self.steps))
+            for name, average in self.average.items():
+                average.lerp_(self.trainable[name], 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the average in the place of the weights for a while, if there is one."""
+        if not self.average:
+            yield
+            return
+        raw = _copy(self.trainable)
+        self.network.load_state_dict(self.average, strict=False)
+        yield
+        self.network.load_state_dict(raw, strict=False)
+
+    @torch.no_grad()
+    def _validate(self, data: Split) -> float:
+        self.network.eval()
+        errors = [
+            self._errors(batch, *self.forward(batch.fields_in, batch.scalars_in))
+            for batch in data.batches(64, None)
+        ]
+        return float(torch.cat(errors).mean())
+
+    def _errors(self, batch: Encoded, fields: Tensor, scalars: Tensor) -> Tensor:
+        """Relative L2 error in physical units of each sample and field, ``(batch, fields)``."""
+        errors = []
+        for output, offset, scale in self.channels:
+            predicted = (fields if output.spatial else scalars)[..., output.channels]
+            target = (batch.fields_out if output.spatial else batch.scalars_out)[
+                ..., output.channels
+            ]
+            weights = self.weights if output.spatial else None
+            errors.append(
+                losses.relative_l2(scale * (predicted + offset), scale * (target + offset), weights)
+            )
+        return torch.stack(errors, dim=1)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint: complete or not at all."""
+        tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.items()}
+        tensors |= {
+            f"optimizer.{name}": value for name, value in optimizers.state(self.optimizers).items()
+        }
+        described = {
+            "identity": self.identity,
+            "history": self.history,
+            "best_error": self.best_error,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "steps": self.steps,
+        }
+        with published(path) as temporary:
+            save_file(
+                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+                temporary,
+                {"training": json.dumps(described)},
+            )
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            ValueError: it is not a checkpoint, or one of another training.
+        """
+        try:
+            with safe_open(path, "pt", device=self.device) as file:
+                described = json.loads((file.metadata() or {})["training"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path}: not a checkpoint ({error})") from None
+        if described["identity"] != self.identity:
+            raise ValueError(
+                f"{path}: belongs to another dataset, network or recipe; "
+                "remove it or name another checkpoint"
+            )
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): value
+                for name, value in tensors.items()
+                if name.startswith(prefix)
+            }
+
+        self.network.load_state_dict(part("model."))
+        self.best_state = part("best.")
+        self.average = part("average.")
+        optimizers.restore(self.optimizers, part("optimizer."))
+        self.history = described["history"]
+        self.best_error, self.best_epoch = described["best_error"], described["best_epoch"]
+        self.seconds, self.steps = described["seconds"], described["steps"]
+
+
+def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def grouped(batches: Iterator[Encoded], size: int) -> Iterator[list[Encoded]]:
+    """The batches of each step, in the last one as many as are left."""
+    while group := list(islice(batches, size)):
+        yield group
