@@ -9,9 +9,9 @@ than its definition does: errors of frames come as ``(sample, time, *component)`
 benchmarks report the mean over everything (of `maximum_error` the maximum).
 
 References:
-    Takamoto et al., PDEBench (2022), appendix B: RMSE, nRMSE, maximum error, cRMSE, bRMSE, fRMSE.
-    Ohana et al., The Well (2024), appendix E: VRMSE and binned spectral error.
-    Koehler et al., APEBench (2024), section 3: geometric mean over the time of a rollout.
+    Takamoto et al., PDEBench (2022): RMSE, nRMSE, maximum error, cRMSE, bRMSE, fRMSE.
+    Ohana et al., The Well (2024): VRMSE and binned spectral error.
+    Koehler et al., APEBench (2024): geometric mean over the time of a rollout.
 """
 
 import numpy as np
@@ -285,7 +285,7 @@ def correlation_time(
         ``(sample, *component)``; where it is never lost the last time, a lower bound.
 
     References:
-        Lippe et al., PDE-Refiner (2023), section 4.1.
+        Lippe et al., PDE-Refiner (2023).
     """
     return _first_time(~(correlation(prediction, target, weights, ndim=ndim) > threshold), times)
 

@@ -51,8 +51,9 @@ def transform(field):
     }
 
 
-def signed(m, shape):
-    return [k if k < (n + 1) // 2 else k - n for k, n in zip(m, shape, strict=True)]
+def size(m, shape):
+    """Wave number in radians a point, of the nearer of a wave and its alias."""
+    return sum((2 * np.pi * min(k, n - k) / n) ** 2 for k, n in zip(m, shape, strict=True)) ** 0.5
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -167,16 +168,7 @@ def test_spectral_bins_by_hand(ndim):
     for index, p, y in frames(prediction, target):
         error, truth = transform(p - y), transform(y)
         for b in range(3):
-            inside = [
-                m
-                for m in np.ndindex(*shape)
-                if edges[b]
-                <= sum(
-                    (2 * np.pi * k / n) ** 2 for k, n in zip(signed(m, shape), shape, strict=True)
-                )
-                ** 0.5
-                < edges[b + 1]
-            ]
+            inside = [m for m in np.ndindex(*shape) if edges[b] <= size(m, shape) < edges[b + 1]]
             e, t = (sum(abs(f[m]) ** 2 for m in inside) / p.size**2 for f in (error, truth))
             assert mse[(*index, b)] == pytest.approx(e, rel=1e-9, abs=1e-14)
             assert nmse[(*index, b)] == pytest.approx(e / (t + 1e-7), rel=1e-8, abs=1e-12)
