@@ -359,7 +359,8 @@ def _space_mean(values: Array, weights: Array | None, ndim: int, keepdims: bool 
     if weights is None:
         return values.mean(axis=_space(ndim), keepdims=keepdims)
     w = np.broadcast_to(weights, values.shape)
-    return np.average(values, axis=_space(ndim), weights=w, keepdims=keepdims)
+    total = w.sum(axis=_space(ndim), keepdims=keepdims)
+    return (w * values).sum(axis=_space(ndim), keepdims=keepdims) / total
 
 
 def _sums_by_shell(power: Array, shells: NDArray[np.int_], n: int, ndim: int) -> Array:

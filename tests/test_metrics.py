@@ -264,8 +264,12 @@ def test_shapes_that_would_broadcast_are_refused():
 WELL_METRICS = """
 import sys
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 import numpy as np
 import torch
+
+# Plots, which import a matplotlib that the package does not depend on
+sys.modules["the_well.benchmark.metrics.plottable_data"] = MagicMock()
 from the_well.benchmark.metrics import PearsonR, VRMSE, binned_spectral_mse
 
 source, out = sys.argv[1:]
