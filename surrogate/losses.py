@@ -56,8 +56,8 @@ def h1(
     w = target.new_ones(()) if weights is None else weights
     terms = [(prediction, target, w)]
     for axis in range(grid.ndim):
-        derivatives = (_derivative(u, grid, axis) for u in (prediction, target))
-        terms.append((*derivatives, length**2 * w))
+        slopes = _derivative(prediction, grid, axis), _derivative(target, grid, axis)
+        terms.append((*slopes, length**2 * w))
     predictions, targets, factors = zip(*terms, strict=True)
     return relative_l2(
         torch.stack(predictions, -1), torch.stack(targets, -1), torch.stack(factors, -1)
