@@ -123,15 +123,17 @@ def train(
     if problem is not None:
         network = Rollout(network, encoding, problem, change_deviations(dataset))
         if isinstance(network.network, Network):
-            if type(network.network).prepare is not Network.prepare:
+            if network.network.is_fitted:
                 raise ValueError(
                     f"{type(network.network).__name__}: is fitted to whole trajectories and cannot "
                     "learn a step"
                 )
             network.network.build(network.signature)
+            network.network.calibrate(network.scaling)
     elif isinstance(network, Network):
         network.build(encoding.signature)
-        if type(network).prepare is not Network.prepare:
+        network.calibrate(encoding.scaling)
+        if network.is_fitted:
             network.prepare(*train_data.everything())
     network.to(device)
 
