@@ -20,7 +20,7 @@ from torch import Tensor
 from simulations.datasets import Dataset, Trajectories, statistics
 from simulations.simulation import Simulation
 from surrogate.networks.geometry import placement_of
-from surrogate.networks.network import Signature
+from surrogate.networks.network import Scaling, Signature
 
 Array = NDArray[np.floating]
 
@@ -152,7 +152,16 @@ class Encoding:
             ),
             scalar_frames=self.simulation.times.size,
             initial=tuple(first_channel.get(o.name, -1) for o in self.outputs if o.spatial),
+            names=tuple(o.name for o in self.outputs if o.spatial),
         )
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """What the output channels are in physical units."""
+        mean, std = self._affine[True]
+        bounds = [axis.bounds for axis in self.simulation.grid.axes]
+        lengths = torch.tensor([high - low for low, high in bounds], dtype=torch.float64)
+        return Scaling(mean, std, torch.ones_like(std), torch.zeros_like(std), lengths)
 
     @cached_property
     def weights(self) -> Tensor:

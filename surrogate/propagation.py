@@ -17,7 +17,7 @@ from simulations.datasets import Dataset, statistics
 from simulations.simulation import InvalidInput, check_setting
 from surrogate import losses
 from surrogate.encoding import Encoded, Encoding
-from surrogate.networks.network import Signature
+from surrogate.networks.network import Scaling, Signature
 
 #: Share of the training over which a curriculum reaches its full length
 CURRICULUM = 0.5
@@ -170,6 +170,7 @@ class Rollout(nn.Module):
         relative = torch.as_tensor(steps / steps.mean() - 1, dtype=torch.float32)
         self.register_buffer("time_steps", relative, persistent=False)
         self.signature = self._signature(encoding)
+        self.scaling = self._scaling(encoding)
         self.recipe = getattr(network, "recipe", {})
 
     state: Tensor
@@ -202,7 +203,24 @@ class Rollout(nn.Module):
             frames=(1,) * len(state + others),
             scalar_frames=1,
             initial=(*(present + part.start for part in state), *(-1 for _ in others)),
+            names=tuple(
+                output.name
+                for wanted in ("state", "others")
+                for output, (kind, *_) in zip(encoding.outputs, self.slots, strict=True)
+                if kind == wanted
+            ),
         )
+
+    def _scaling(self, encoding: Encoding) -> Scaling:
+        """What a step answers with, in physical units."""
+        channels = [*self.state[: self.width["state"]], *self.others[: self.width["others"]]]
+        whole, is_change = encoding.scaling, torch.zeros(len(channels))
+        change = torch.ones(len(channels))
+        if self.problem.residual:
+            is_change[: self.width["state"]] = 1.0
+            change[: self.width["state"]] = self.change
+        index = torch.tensor(channels, dtype=torch.long)
+        return Scaling(whole.mean[index], whole.std[index], change, is_change, whole.lengths)
 
     def step(
         self, history: list[Tensor], constant: Tensor, scalars: Tensor, times: Tensor

@@ -242,14 +242,16 @@ def _begin(
     if problem is not None:
         network = Rollout(network, encoding, problem, change_deviations(dataset))
         if isinstance(network.network, Network):
-            if type(network.network).prepare is not Network.prepare:
+            if network.network.is_fitted:
                 raise ValueError(
                     f"{type(network.network).__name__}: is fitted to whole trajectories and cannot "
                     "learn a step"
                 )
             network.network.build(network.signature)
+            network.network.calibrate(network.scaling)
     elif isinstance(network, Network):
         network.build(encoding.signature)
+        network.calibrate(encoding.scaling)
     dtype = None
     if plan.precision == "float64" and any(p.requires_grad for p in network.parameters()):
         dtype = torch.float64
@@ -259,7 +261,7 @@ def _begin(
     train_data = Split(dataset, "train", encoding, limit, device, dtype)
     valid_data = Split(dataset, "valid", encoding, limit, device, dtype)
     start = time.perf_counter()
-    if isinstance(network, Network) and type(network).prepare is not Network.prepare:
+    if isinstance(network, Network) and network.is_fitted:
         network.prepare(*train_data.everything())
     network.to(device)
     building += time.perf_counter() - start

@@ -5,6 +5,7 @@ import inspect
 from surrogate.networks.baselines import Climatology, Persistence, PODLinear
 from surrogate.networks.channels_first import ChannelsFirst
 from surrogate.networks.choice import default_network
+from surrogate.networks.constrained import Constrained
 from surrogate.networks.deeponet import DeepONet
 from surrogate.networks.dilated_resnet import DilatedResNet
 from surrogate.networks.factorized_fno import FactorizedFNO
@@ -25,6 +26,7 @@ __all__ = [
     "MLP",
     "ChannelsFirst",
     "Climatology",
+    "Constrained",
     "DeepONet",
     "DilatedResNet",
     "FactorizedFNO",

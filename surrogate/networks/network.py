@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class Signature:
         scalar_frames: the same for all scalar outputs, each of which has its stored times together.
         initial: for each field the first input channel of its given first frame, −1 where none is
             given; by default none is.
+        names: of the output fields, by default their number. They are labels: signatures that
+            differ in them alone are equal.
 
     Raises:
         ValueError: if a size is impossible.
@@ -54,6 +56,7 @@ class Signature:
     frames: tuple[int, ...] = ()
     scalar_frames: int = 1
     initial: tuple[int, ...] = ()
+    names: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", tuple(self.grid))
@@ -92,6 +95,12 @@ class Signature:
             object.__setattr__(self, name, values)
             if len(values) != fields:
                 raise ValueError(f"{name}={values}: one entry for each of {fields} fields")
+        names = tuple(self.names) or tuple(map(str, range(fields)))
+        object.__setattr__(self, "names", names)
+        if len(names) != fields or len(set(names)) != fields:
+            raise ValueError(
+                f"names={names}: a different one for each of {fields} fields is needed"
+            )
         for channels, frames, start in zip(
             self.field_channels, self.frames, self.initial, strict=True
         ):
@@ -129,13 +138,36 @@ class Signature:
         return tuple(sources)
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """What the output channels of a network mean in physical units.
+
+        physical = mean + std · (from_first · first frame + change · output)
+
+    with the first frame as the network is given it.
+
+    Args:
+        mean: of each channel.
+        std: of each channel.
+        change: of each channel; 1 unless the network answers with the change of a state.
+        from_first: 1 for channels that are such a change, 0 for others.
+        lengths: of each axis of the grid, float64.
+    """
+
+    mean: Tensor
+    std: Tensor
+    change: Tensor
+    from_first: Tensor
+    lengths: Tensor
+
+
 class Network(nn.Module, ABC):
     """A map of fields and scalars to fields and scalars, in four steps.
 
     The constructor takes architecture settings and nothing else; :meth:`build` creates the layers
-    for the sizes of a problem; :meth:`prepare` may look at the training data; ``forward``
-    evaluates. The name of the class, ``config``, the signature and the state dict rebuild a
-    network exactly:
+    for the sizes of a problem; :meth:`prepare` may look at the training data, :meth:`calibrate` at
+    their units; ``forward`` evaluates. The name of the class, ``config``, the signature and the
+    state dict rebuild a network exactly:
 
         network = by_name(name)(**config).build(signature)
         network.load_state_dict(state)
@@ -175,6 +207,18 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def create_layers(self, signature: Signature) -> None:
         """Create parameters and buffers, whose shapes depend on config and sizes alone."""
+
+    def calibrate(self, scaling: Scaling) -> None:
+        """Take note of what the outputs are in physical units, after `build` and before `prepare`.
+
+        Like those of `prepare`, the results must live in the state dict. By default a network
+        has no use for units.
+        """
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether `prepare` looks at the training data."""
+        return type(self).prepare is not Network.prepare
 
     def prepare(
         self, fields: Tensor, scalars: Tensor, out_fields: Tensor, out_scalars: Tensor
