@@ -1,4 +1,4 @@
-"""Where, when and with which versions something was measured."""
+"""Where, when and with which versions something was measured, and what room there is."""
 
 import os
 import platform
@@ -20,6 +20,13 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def free_memory() -> float:
+    """Bytes of memory that nothing uses; where nobody knows, a modest guess."""
+    with suppress(AttributeError, ValueError, OSError):
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return 4 * 1024**3
 
 
 def versions() -> dict[str, str]:

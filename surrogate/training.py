@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from simulations.datasets import Dataset, layout, open_dataset
+from simulations.machine import free_memory
 from simulations.simulation import check_setting
 from surrogate import metrics
 from surrogate.emulator import Surrogate
@@ -257,7 +257,7 @@ def _begin(
         dtype = torch.float64
         network.double()
     building = time.perf_counter() - start
-    limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
+    limit = free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
     train_data = Split(dataset, "train", encoding, limit, device, dtype)
     valid_data = Split(dataset, "valid", encoding, limit, device, dtype)
     start = time.perf_counter()
@@ -282,10 +282,3 @@ def _identity(
         "recipe": asdict(plan),
     }
     return json.dumps(described, sort_keys=True)
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return 4 * 1024**3

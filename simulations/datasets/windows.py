@@ -1,8 +1,7 @@
 """Windows over time of the trajectories of a split, from memory or from the files."""
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from simulations.datasets import layout
 from simulations.datasets.frames import OpenShards, Version, file_version
 from simulations.datasets.reader import Dataset, DatasetError
+from simulations.machine import free_memory
 from simulations.simulation import check_setting
 
 
@@ -112,7 +112,7 @@ class Windows:
         }
         versions = {part: version for part, version, *_ in described}
         self._open_shards = OpenShards(dataset.open_part, versions)
-        limit = _free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
+        limit = free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
         needed = 4 * len(self._samples) * sum(int(np.prod(shape)) for shape in shapes.values())
         self._held = self._load() if needed <= limit else None
 
@@ -237,9 +237,3 @@ def _describe(
                     f"not {(indices.size, *shape)}"
                 )
         return part, version, indices, {name: shard.whole(name) for name in parameters}
-
-
-def _free_memory() -> float:
-    with suppress(AttributeError, ValueError, OSError):
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return 4 * 1024**3
