@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
+    from surrogate.deploy import export
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
     from surrogate.networks import (
         FNO,
@@ -58,6 +59,7 @@ _HOMES = {
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
+    "export": "surrogate.deploy",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -86,6 +88,7 @@ __all__ = [
     "TuckerFNO",
     "UNet",
     "compare",
+    "export",
     "load",
     "train",
 ]

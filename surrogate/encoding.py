@@ -225,7 +225,8 @@ class Encoding:
         """The same as tensors, in operations that an exported graph can record."""
         grid = self.simulation.grid
         physical = {
-            spatial: torch.addcmul(mean, tensor, std)
+            # An empty constant cannot be read back from a file of torch.export
+            spatial: torch.addcmul(mean, tensor, std) if mean.numel() else tensor
             for (spatial, (mean, std)), tensor in zip(
                 self._affine.items(), (fields, scalars), strict=True
             )
