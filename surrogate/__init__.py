@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
+    from surrogate.deploy import export
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
     from surrogate.networks import (
         FNO,
@@ -61,6 +62,7 @@ _HOMES = {
     "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
+    "export": "surrogate.deploy",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "TuckerFNO",
     "UNet",
     "compare",
+    "export",
     "find_learning_rate",
     "load",
     "train",

@@ -436,6 +436,19 @@ def predict(
 
 
 @app.command()
+def export(
+    model: ModelFolder,
+    to: Annotated[str, typer.Option(help="onnx or torch.")],
+    output: Annotated[Path, typer.Option("-o", help="File to write.")],
+) -> None:
+    """Write a surrogate to one file for programs that have neither this package nor its solver."""
+    import surrogate
+
+    written = surrogate.export(surrogate.load(model), output, to)
+    typer.echo(f"{written}: {written.stat().st_size:,} bytes")
+
+
+@app.command()
 def compare(
     model: ModelFolder,
     dataset: Annotated[
@@ -492,7 +505,8 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, typer.Abort):
             return _complain("aborted", FAILED)
         if isinstance(error, ModuleNotFoundError):
-            extra = "dask" if error.name in ("dask", "distributed") else "surrogate"
+            extras = {"dask": "dask", "distributed": "dask", "onnx": "onnx", "onnxscript": "onnx"}
+            extra = extras.get(error.name or "", "surrogate")
             return _complain(f"{error}: pip install 'physurrogate[{extra}]'", FAILED)
         if isinstance(error, ValueError):
             return _complain(str(error), MISUSED)

@@ -63,12 +63,12 @@ class Surrogate:
         self.training = dict(training or {})
 
     @property
-    def _learner(self) -> nn.Module:
+    def learner(self) -> nn.Module:
         """The network that has been trained: of a roll-out, the one that makes its steps."""
         return self.network.network if isinstance(self.network, Rollout) else self.network
 
     def __repr__(self) -> str:
-        name = type(self._learner).__name__
+        name = type(self.learner).__name__
         count = sum(p.numel() for p in self.network.parameters())
         error = self.training.get("test_relative_l2", {})
         shown = ", ".join(f"{key} {100 * value:.2g} %" for key, value in error.items())
@@ -93,7 +93,7 @@ class Surrogate:
         attributes = {
             "seed": seed,
             "wall_time_seconds": wall_time,
-            "answered_by": f"surrogate ({type(self._learner).__name__})",
+            "answered_by": f"surrogate ({type(self.learner).__name__})",
         }
         solution = {name: values[0] for name, values in answer.items()}
         return self.simulation.label(solution, complete, attributes)
@@ -146,7 +146,7 @@ class Surrogate:
         Raises:
             ValueError: the network is not one of the library's and cannot be rebuilt from a name.
         """
-        learner = self._learner
+        learner = self.learner
         if not isinstance(learner, Network):
             raise ValueError(
                 f"{type(learner).__name__}: only networks derived from "
@@ -193,7 +193,7 @@ class Surrogate:
             "---",
             f"# {system.__name__} surrogate",
             "",
-            f"{summary} Learnt by {type(self._learner).__name__}.",
+            f"{summary} Learnt by {type(self.learner).__name__}.",
             "",
             "| parameter | meaning | unit | trained from | to |",
             "|---|---|---|---|---|",

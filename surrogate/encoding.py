@@ -195,50 +195,70 @@ class Encoding:
 
         A vector has one channel for each of its components.
         """
+        given = {name: parameters[name] for name in self.simulation.parameters}
+        given |= {name: field_inputs[name] for name in self.simulation.field_inputs}
+        return self.normalise({name: _tensor(values) for name, values in given.items()}, n)
+
+    def normalise(self, inputs: Mapping[str, Tensor], n: int) -> tuple[Tensor, Tensor]:
+        """The same of tensors, in operations that an exported graph can record."""
         shape = self.simulation.grid.shape
-        fields = np.empty((n, *shape, self.signature.in_channels), np.float32)
-        used = 0
+        fields, scalars = [torch.empty(n, *shape, 0)], [torch.empty(n, 0)]
         for name, declared in self.simulation.field_inputs.items():
-            mean, std = self.moments[declared.initial_of or name]
-            values = (np.asarray(field_inputs[name]) - np.asarray(mean)) / np.asarray(std)
+            mean, std = (
+                torch.tensor(moment, dtype=torch.float64)
+                for moment in self.moments[declared.initial_of or name]
+            )
+            # In double precision: the mean may be large beside the deviation
+            values = (inputs[name].double() - mean) / std
             channels = self.simulation.grid.ndim**declared.order
-            fields[..., used : used + channels] = values.reshape(n, *shape, channels)
-            used += channels
-        scalars = np.empty((n, len(self.simulation.parameters)), np.float32)
-        for position, (name, parameter) in enumerate(self.simulation.drawn_parameters.items()):
+            fields.append(values.float().reshape(n, *shape, channels))
+        for name, parameter in self.simulation.drawn_parameters.items():
             low, high = parameter.sampling
-            value = np.asarray(parameters[name], np.float64)
+            value = inputs[name].double()
             if parameter.scale == "log":
-                low, high, value = np.log(low), np.log(high), np.log(value)
+                low, high, value = np.log(low), np.log(high), torch.log(value)
             width = (high - low) or 1.0
-            scalars[:, position] = 2 * (value - low) / width - 1
-        return torch.from_numpy(fields), torch.from_numpy(scalars)
+            scalars.append((2 * (value - float(low)) / float(width) - 1).float()[:, None])
+        return torch.cat(fields, -1), torch.cat(scalars, -1)
 
     def decode(
         self, fields: Tensor, scalars: Tensor, field_inputs: Mapping[str, Array]
     ) -> dict[str, Array]:
         """Physical arrays ``(n, time, *space, *component)`` of a network's output."""
+        starts = {name: _tensor(field_inputs[name]) for name in self.simulation.field_inputs}
+        return {k: v.numpy() for k, v in self.denormalise(fields, scalars, starts).items()}
+
+    def denormalise(
+        self, fields: Tensor, scalars: Tensor, field_inputs: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The same as tensors, in operations that an exported graph can record."""
         grid = self.simulation.grid
         physical = {
-            spatial: torch.addcmul(mean, tensor, std).numpy()
+            # An empty constant cannot be read back from a file of torch.export
+            spatial: torch.addcmul(mean, tensor, std) if mean.numel() else tensor
             for (spatial, (mean, std)), tensor in zip(
                 self._affine.items(), (fields, scalars), strict=True
             )
         }
-        decoded: dict[str, Array] = {}
+        decoded: dict[str, Tensor] = {}
         for output in self.outputs:
             values = physical[output.spatial][..., output.channels]
             declared = self.simulation.fields[output.name]
             space = grid.shape if output.spatial else ()
             frames = self.simulation.times.size - self.first_frame[output.name]
             values = values.reshape(-1, *space, frames, *(grid.ndim,) * declared.order)
-            decoded[output.name] = np.moveaxis(values, 1 + len(space), 1)
+            decoded[output.name] = values.movedim(1 + len(space), 1)
         for name, declared_input in self.simulation.field_inputs.items():
             initial = declared_input.initial_of
             if initial is not None:
-                first = np.asarray(field_inputs[name], np.float32)[:, None]
-                decoded[initial] = np.concatenate([first, decoded[initial]], axis=1)
+                first = field_inputs[name].float()[:, None]
+                decoded[initial] = torch.cat([first, decoded[initial]], dim=1)
         return decoded
 
     def to_json(self) -> dict[str, Any]:
         return {"moments": dict(self.moments), "ranges": dict(self.ranges)}
+
+
+def _tensor(values: Array) -> Tensor:
+    """Without a copy where torch can share the memory, which is where it may write."""
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))

@@ -249,7 +249,7 @@ class Rollout(nn.Module):
         # What is read off the last frame needs one step more, whose state is not used
         reads = self.width["others"] + self.width["scalars"] > 0
         for time in range(self.times if reads else self.times - 1):
-            present = torch.full((len(fields),), time, device=fields.device)
+            present = torch.full((fields.shape[0],), time, device=fields.device)
             following, other, scalar = self.step(history, constant, scalars, present)
             history = [*history[1:], following]
             states.append(following)
@@ -257,7 +257,7 @@ class Rollout(nn.Module):
             out_scalars.append(scalar)
         joined = torch.cat([*states[: self.times - 1], *others], -1)
         if not reads:
-            return joined[..., self.fields_back], scalars.new_empty(len(scalars), 0)
+            return joined[..., self.fields_back], scalars.new_empty(scalars.shape[0], 0)
         return joined[..., self.fields_back], torch.cat(out_scalars, 1)[:, self.scalars_back]
 
     def frames(self, batch: Encoded) -> tuple[Tensor, Tensor, Tensor]:

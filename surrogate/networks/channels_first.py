@@ -34,7 +34,7 @@ class ChannelsFirst(nn.Module):
         self.register_state_dict_post_hook(_keep_tensors)
 
     def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
-        constant = scalars.reshape(len(scalars), *[1] * (fields.ndim - 2), -1)
+        constant = scalars.reshape(scalars.shape[0], *[1] * (fields.ndim - 2), -1)
         constant = constant.expand(*fields.shape[:-1], -1)
         answer = self.module(torch.cat([fields, constant], dim=-1).movedim(-1, 1))
         return answer.movedim(1, -1), answer.new_empty(len(answer), 0)
