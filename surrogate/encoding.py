@@ -195,31 +195,63 @@ class Encoding:
 
         A vector has one channel for each of its components.
         """
-        given = {name: parameters[name] for name in self.simulation.parameters}
-        given |= {name: field_inputs[name] for name in self.simulation.field_inputs}
-        return self.normalise({name: _tensor(values) for name, values in given.items()}, n)
+        given = {name: _tensor(field_inputs[name]) for name in self.simulation.field_inputs}
+        # Joined here: a call of numpy takes less time than one of torch
+        values = np.empty((n, len(self.simulation.parameters)))
+        for position, name in enumerate(self.simulation.parameters):
+            values[:, position] = parameters[name]
+        return self._normalised_fields(given, n), self._normalised_scalars(torch.from_numpy(values))
 
     def normalise(self, inputs: Mapping[str, Tensor], n: int) -> tuple[Tensor, Tensor]:
         """The same of tensors, in operations that an exported graph can record."""
+        scalars = [inputs[name].double() for name in self.simulation.parameters]
+        joined = torch.stack(scalars, -1) if scalars else torch.empty(n, 0).double()
+        return self._normalised_fields(inputs, n), self._normalised_scalars(joined)
+
+    def _normalised_fields(self, inputs: Mapping[str, Tensor], n: int) -> Tensor:
         shape = self.simulation.grid.shape
-        fields, scalars = [torch.empty(n, *shape, 0)], [torch.empty(n, 0)]
+        fields = [torch.empty(n, *shape, 0)]
         for name, declared in self.simulation.field_inputs.items():
-            mean, std = (
-                torch.tensor(moment, dtype=torch.float64)
-                for moment in self.moments[declared.initial_of or name]
-            )
+            mean, std = self._standards[name]
             # In double precision: the mean may be large beside the deviation
             values = (inputs[name].double() - mean) / std
             channels = self.simulation.grid.ndim**declared.order
             fields.append(values.float().reshape(n, *shape, channels))
-        for name, parameter in self.simulation.drawn_parameters.items():
+        return torch.cat(fields, -1) if len(fields) > 1 else fields[0]
+
+    def _normalised_scalars(self, values: Tensor) -> Tensor:
+        """All parameters together, ``(n, parameters)`` in double precision."""
+        is_log, low, width = self._spans
+        if is_log is not None:
+            values = torch.where(is_log, torch.log(values), values)
+        return (2 * (values - low) / width - 1).float()
+
+    @cached_property
+    def _standards(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and deviation of each field input."""
+        inputs = self.simulation.field_inputs
+        moments = {name: self.moments[f.initial_of or name] for name, f in inputs.items()}
+        return {
+            name: (torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64))
+            for name, (mean, std) in moments.items()
+        }
+
+    @cached_property
+    def _spans(self) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Of each parameter: whether its logarithm counts, where that begins, how wide it is."""
+        is_log, lows, widths = [], [], []
+        for parameter in self.simulation.drawn_parameters.values():
             low, high = parameter.sampling
-            value = inputs[name].double()
-            if parameter.scale == "log":
-                low, high, value = np.log(low), np.log(high), torch.log(value)
-            width = (high - low) or 1.0
-            scalars.append((2 * (value - float(low)) / float(width) - 1).float()[:, None])
-        return torch.cat(fields, -1), torch.cat(scalars, -1)
+            is_log.append(parameter.scale == "log")
+            if is_log[-1]:
+                low, high = float(np.log(low)), float(np.log(high))
+            lows.append(low)
+            widths.append((high - low) or 1.0)
+        return (
+            torch.tensor(is_log) if any(is_log) else None,
+            torch.tensor(lows, dtype=torch.float64),
+            torch.tensor(widths, dtype=torch.float64),
+        )
 
     def decode(
         self, fields: Tensor, scalars: Tensor, field_inputs: Mapping[str, Array]
