@@ -122,13 +122,12 @@ def train(
     start = time.perf_counter()
     if problem is not None:
         network = Rollout(network, encoding, problem, change_deviations(dataset))
-        if isinstance(network.network, Network):
-            if type(network.network).prepare is not Network.prepare:
-                raise ValueError(
-                    f"{type(network.network).__name__}: is fitted to whole trajectories and cannot "
-                    "learn a step"
-                )
-            network.network.build(network.signature)
+        network.build()
+        if (
+            isinstance(network.network, Network)
+            and type(network.network).prepare is not Network.prepare
+        ):
+            network.network.prepare(*network.examples(train_data.everything()))
     elif isinstance(network, Network):
         network.build(encoding.signature)
         if type(network).prepare is not Network.prepare:
