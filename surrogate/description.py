@@ -32,7 +32,7 @@ def _describe_surrogate(path: Path) -> dict[str, Any]:
         "path": str(path),
         "system": type(emulator.simulation).__name__,
         "settings": emulator.simulation.settings,
-        "network": type(emulator.network).__name__,
+        "network": emulator.network_name,
         "network_settings": getattr(emulator.network, "config", {}),
         "weights": sum(weight.numel() for weight in emulator.network.parameters()),
         "parameters": {

@@ -19,7 +19,7 @@ from torch import nn
 
 import simulations
 from simulations.datasets.publish import publish_text, published
-from simulations.simulation import InvalidInput, Simulation, package_version
+from simulations.simulation import InvalidInput, Simulation, check_setting, package_version
 from surrogate import networks
 from surrogate.encoding import Encoding
 from surrogate.networks.network import Network, Signature
@@ -67,13 +67,19 @@ class Surrogate:
         """The network that has been trained: of a roll-out, the one that makes its steps."""
         return self.network.network if isinstance(self.network, Rollout) else self.network
 
-    def __repr__(self) -> str:
+    @property
+    def network_name(self) -> str:
+        """What the network is called, such as "FNO" or "FNO propagator"."""
         name = type(self.learner).__name__
+        return f"{name} propagator" if isinstance(self.network, Rollout) else name
+
+    def __repr__(self) -> str:
         count = sum(p.numel() for p in self.network.parameters())
         error = self.training.get("test_relative_l2", {})
         shown = ", ".join(f"{key} {100 * value:.2g} %" for key, value in error.items())
-        return f"Surrogate({type(self.simulation).__name__} by {name}, {count:,} weights" + (
-            f"; test error {shown})" if shown else ")"
+        return (
+            f"Surrogate({type(self.simulation).__name__} by {self.network_name}, {count:,} weights"
+            + (f"; test error {shown})" if shown else ")")
         )
 
     def __call__(self, *, seed: int | None = None, **inputs: Any) -> xarray.Dataset:
@@ -93,7 +99,7 @@ class Surrogate:
         attributes = {
             "seed": seed,
             "wall_time_seconds": wall_time,
-            "answered_by": f"surrogate ({type(self.learner).__name__})",
+            "answered_by": f"surrogate ({self.network_name})",
         }
         solution = {name: values[0] for name, values in answer.items()}
         return self.simulation.label(solution, complete, attributes)
@@ -116,6 +122,103 @@ class Surrogate:
         with torch.inference_mode():
             fields_out, scalars_out = self.network(fields, scalars)
         return self.encoding.decode(fields_out, scalars_out, batch)
+
+    def rollout(
+        self,
+        frames: Mapping[str, ArrayLike],
+        steps: int,
+        /,
+        *,
+        time_steps: ArrayLike | None = None,
+        **inputs: ArrayLike,
+    ) -> dict[str, Array]:
+        """Continue from given frames, for as many steps as wanted: of a propagator only.
+
+        Args:
+            frames: of each field that has an initial condition its latest frames, the present one
+                last, ``(batch, history, *space, *component)``. Of more than the network sees the
+                last ones count.
+            steps: how many; each as long as the time between stored ones.
+            time_steps: length of each step, ``(steps,)``: needed where stored times are not
+                equidistant, and refused where they are.
+            **inputs: every parameter, ``(batch,)``, and every field input that is no initial
+                condition, ``(batch, *space, *component)``.
+
+        Returns:
+            Of each field the frames after the given ones, ``(batch, steps, *space, *component)``.
+
+        Warns:
+            OutOfDomainWarning: a parameter or time step lies outside the range of the training
+                data.
+
+        Raises:
+            InvalidInput: the network is no propagator, or an argument is missing, unknown or of the
+                wrong shape.
+        """
+        if not isinstance(self.network, Rollout):
+            raise InvalidInput(
+                f"{self.network_name}: answers all stored times at once; only a propagator can be "
+                "rolled out"
+            )
+        check_setting("steps", steps, 1, integer=True)
+        given = self._check_frames({name: np.asarray(value) for name, value in frames.items()})
+        field_inputs = self.simulation.field_inputs
+        starts = {n: f.initial_of for n, f in field_inputs.items() if f.initial_of}
+        needed = {*self.simulation.parameters, *field_inputs} - starts.keys()
+        if inputs.keys() != needed:
+            raise InvalidInput(f"inputs={sorted(inputs)}: rollout needs each of {sorted(needed)}")
+        batch = {name: np.asarray(value) for name, value in inputs.items()}
+        present = {name: given[field][:, -1] for name, field in starts.items()}
+        n = self._check_batch({**present, **batch})
+        intervals = self._check_time_steps(time_steps, steps)
+        history = []
+        for back in range(self.network.problem.history, 0, -1):
+            sources = {**batch, **{name: given[field][:, -back] for name, field in starts.items()}}
+            history.append(self.encoding.encode_inputs(batch, sources, n))
+        with torch.inference_mode():
+            return self.network.continued(history, self.network.encode_intervals(intervals))
+
+    def _check_frames(self, frames: dict[str, Array]) -> dict[str, Array]:
+        assert isinstance(self.network, Rollout)
+        names, history = self.network.state_fields, self.network.problem.history
+        if frames.keys() != set(names):
+            raise InvalidInput(f"frames={list(frames)}: must be those of {list(names)}")
+        length = frames[names[0]].shape[:2]
+        for name, values in frames.items():
+            shape = self.simulation.fields[name].shape(self.simulation.grid)
+            if values.ndim < 2 or values.shape != (*length, *shape):
+                wanted = ", ".join(map(str, ("batch", "history", *shape)))
+                raise InvalidInput(
+                    f"frames of {name} have shape {values.shape}: must be ({wanted}), of the same "
+                    "batch and history for all fields"
+                )
+        if length[1] < history:
+            raise InvalidInput(f"frames: {length[1]} are given, a step sees {history}")
+        return frames
+
+    def _check_time_steps(self, given: ArrayLike | None, steps: int) -> Array:
+        assert isinstance(self.network, Rollout)
+        stored = self.network.intervals
+        if not self.network.is_timed:
+            if given is not None:
+                raise InvalidInput(f"time_steps: all steps are {stored[0]:g} long, none can be set")
+            return np.full(steps, stored[0])
+        if given is None:
+            raise InvalidInput("time_steps: needed, as the stored times are not equidistant")
+        intervals = np.asarray(given, np.float64)
+        if intervals.shape != (steps,) or not (intervals > 0).all():
+            raise InvalidInput(f"time_steps={given!r}: must be {steps} positive numbers")
+        low, high = stored.min(), stored.max()
+        # To the rounding of stored times, whose differences are not exact
+        outside = (intervals < low * (1 - 1e-6)) | (intervals > high * (1 + 1e-6))
+        if outside.any():
+            warnings.warn(
+                f"time_steps={intervals[outside][0]:g} is outside the training range "
+                f"[{low:g}, {high:g}]",
+                OutOfDomainWarning,
+                stacklevel=3,
+            )
+        return intervals
 
     def _check_batch(self, batch: Mapping[str, Array]) -> int:
         parameters, field_inputs = self.simulation.parameters, self.simulation.field_inputs
@@ -193,7 +296,7 @@ class Surrogate:
             "---",
             f"# {system.__name__} surrogate",
             "",
-            f"{summary} Learnt by {type(self.learner).__name__}.",
+            f"{summary} Learnt by {self.network_name}.",
             "",
             "| parameter | meaning | unit | trained from | to |",
             "|---|---|---|---|---|",

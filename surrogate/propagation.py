@@ -5,7 +5,7 @@ answers with all stored times, so that everything that uses a surrogate is the s
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from simulations.datasets import Dataset, statistics
 from simulations.simulation import InvalidInput, check_setting
 from surrogate import losses
-from surrogate.encoding import Encoded, Encoding
-from surrogate.networks.network import Scaling, Signature
+from surrogate.encoding import Array, Encoded, Encoding
+from surrogate.networks.network import Network, Scaling, Signature
 
 #: Share of the training over which a curriculum reaches its full length
 CURRICULUM = 0.5
@@ -71,16 +71,35 @@ class Propagator:
 
 def change_deviations(dataset: Dataset) -> dict[str, Any]:
     """Deviation of the change between stored times of each field, from the train records."""
+    if dataset.simulation.times.size < 2:
+        return {}
     shards = [record["moments"] for record in dataset.records("train")]
     deviations = {}
+    unrecorded = []
     for name in dataset.simulation.fields:
-        if "delta" not in shards[0].get(name, {}):
+        if any("delta" not in shard.get(name, {}) for shard in shards):
+            unrecorded.append(name)
             continue
         merged = statistics.merge(shard[name]["delta"] for shard in shards)
         mean, centred = np.asarray(merged["mean"]), np.asarray(merged["centred"])
         # About zero: a step that changes nothing is the origin of a residual
         deviations[name] = np.sqrt(mean**2 + centred / merged["count"]).tolist()
-    return deviations
+    return {**deviations, **_computed_deviations(dataset, unrecorded)}
+
+
+def _computed_deviations(dataset: Dataset, names: list[str]) -> dict[str, Any]:
+    """The same from the stored values, where whoever wrote them did not record the changes."""
+    squares: dict[str, Any] = dict.fromkeys(names, 0.0)
+    counts = dict.fromkeys(names, 0)
+    for part in dataset.parts("train") if names else ():
+        samples = dataset.read(part)
+        for name in names:
+            changes = np.diff(samples.fields[name].astype(np.float64), axis=1)
+            order = dataset.simulation.fields[name].order
+            space = tuple(range(changes.ndim - order))
+            squares[name] = squares[name] + np.square(changes).sum(axis=space)
+            counts[name] += math.prod(changes.shape[: len(space)])
+    return {name: np.sqrt(squares[name] / counts[name]).tolist() for name in names}
 
 
 class Rollout(nn.Module):
@@ -106,6 +125,7 @@ class Rollout(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.problem, self.deviations = network, problem, dict(deviations)
+        self.encoding = encoding
         simulation = encoding.simulation
         components = {n: simulation.grid.ndim**f.order for n, f in simulation.fields.items()}
         self.times = simulation.times.size
@@ -167,8 +187,8 @@ class Rollout(nn.Module):
         self.register_buffer("change", torch.tensor(scale), persistent=False)
         steps = np.diff(simulation.times, append=2 * simulation.times[-1] - simulation.times[-2])
         self.is_timed = not np.allclose(steps, steps[0], rtol=1e-6)
-        relative = torch.as_tensor(steps / steps.mean() - 1, dtype=torch.float32)
-        self.register_buffer("time_steps", relative, persistent=False)
+        self.intervals = steps
+        self.register_buffer("time_steps", self.encode_intervals(steps), persistent=False)
         self.signature = self._signature(encoding)
         self.scaling = self._scaling(encoding)
         self.recipe = getattr(network, "recipe", {})
@@ -222,8 +242,18 @@ class Rollout(nn.Module):
         index = torch.tensor(channels, dtype=torch.long)
         return Scaling(whole.mean[index], whole.std[index], change, is_change, whole.lengths)
 
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """Names of the fields that are fed back, in the order of their channels."""
+        outputs = zip(self.encoding.outputs, self.slots, strict=True)
+        return tuple(output.name for output, slot in outputs if slot[0] == "state")
+
+    def encode_intervals(self, intervals: Array) -> Tensor:
+        """Time steps as the network takes them: relative to the mean of the stored ones."""
+        return torch.as_tensor(intervals / self.intervals.mean() - 1, dtype=torch.float32)
+
     def step(
-        self, history: list[Tensor], constant: Tensor, scalars: Tensor, times: Tensor
+        self, history: list[Tensor], constant: Tensor, scalars: Tensor, intervals: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The next state, and the other fields and scalars of the present one.
 
@@ -231,57 +261,152 @@ class Rollout(nn.Module):
             history: frames ``(batch, *grid, state)``, the present one last.
             constant: ``(batch, *grid, constant)``.
             scalars: encoded parameters ``(batch, parameters)``.
-            times: index of the present stored time, ``(batch,)``.
+            intervals: encoded time from the present state to the next, ``(batch,)``.
         """
         if self.is_timed:
-            scalars = torch.cat([scalars, self.time_steps[times, None].to(scalars)], 1)
+            scalars = torch.cat([scalars, intervals[:, None].to(scalars)], 1)
         fields, out_scalars = self.network(torch.cat([*history, constant], -1), scalars)
         following = fields[..., : self.width["state"]]
         if self.problem.residual:
+            if self.adds_first_frames:  # what is left is its change, which alone is scaled
+                following = following - history[-1]
             following = history[-1] + self.change * following
         return following, fields[..., self.width["state"] :], out_scalars
 
+    @property
+    def adds_first_frames(self) -> bool:
+        return isinstance(self.network, Network) and self.network.adds_first_frames
+
+    def advance(
+        self, history: list[Tensor], constant: Tensor, scalars: Tensor, intervals: Iterable[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """One answer of `step` for each interval, each of which starts where the last one ended."""
+        for interval in intervals:
+            answer = self.step(history, constant, scalars, interval.expand(constant.shape[0]))
+            history = [*history[1:], answer[0]]
+            yield answer
+
     def forward(self, fields: Tensor, scalars: Tensor) -> tuple[Tensor, Tensor]:
         """All stored times from the encoded inputs, as an operator gives them."""
-        constant = fields[..., self.constant]
         history = [fields[..., self.initial]] * self.problem.history
-        states, others, out_scalars = [], [], []
         # What is read off the last frame needs one step more, whose state is not used
-        reads = self.width["others"] + self.width["scalars"] > 0
-        for time in range(self.times if reads else self.times - 1):
-            present = torch.full((fields.shape[0],), time, device=fields.device)
-            following, other, scalar = self.step(history, constant, scalars, present)
-            history = [*history[1:], following]
-            states.append(following)
-            others.append(other)
-            out_scalars.append(scalar)
+        intervals = self.time_steps if self.reads else self.time_steps[:-1]
+        answers = list(self.advance(history, fields[..., self.constant], scalars, intervals))
+        states, others, out_scalars = zip(*answers, strict=True)
         joined = torch.cat([*states[: self.times - 1], *others], -1)
-        if not reads:
+        if not self.reads:
             return joined[..., self.fields_back], scalars.new_empty(scalars.shape[0], 0)
         return joined[..., self.fields_back], torch.cat(out_scalars, 1)[:, self.scalars_back]
 
-    def frames(self, batch: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """States, other fields and scalars of all stored times, each ``(batch, time, …)``."""
-        n, *grid, _ = batch.fields_in.shape
-        states = torch.cat(
-            [batch.fields_in[..., self.initial], batch.fields_out[..., self.state]], -1
+    @property
+    def reads(self) -> bool:
+        """Whether there are outputs that are read off the present state."""
+        return self.width["others"] + self.width["scalars"] > 0
+
+    def continued(self, frames: list[tuple[Tensor, Tensor]], intervals: Tensor) -> dict[str, Array]:
+        """Physical fields ``(batch, step, *space, *component)`` after the given frames.
+
+        Args:
+            frames: encoded inputs that begin at each frame of the history, the present one last.
+            intervals: encoded time steps, one for each answer.
+        """
+        history = [fields[..., self.initial] for fields, _ in frames]
+        fields, scalars = frames[-1]
+        if self.reads:  # of the last state, by a step of which nothing else is used
+            intervals = torch.cat([intervals, intervals[-1:]])
+        answers = list(self.advance(history, fields[..., self.constant], scalars, intervals))
+        if self.reads:
+            present, later = answers[:-1], answers[1:]
+        else:
+            present, later = answers, answers
+        by_kind = {
+            "state": torch.stack([answer[0] for answer in present], 1),
+            "others": torch.stack([answer[1] for answer in later], 1),
+            "scalars": torch.stack([answer[2] for answer in later], 1),
+        }
+        grid = self.encoding.simulation.grid
+        physical: dict[str, Array] = {}
+        for output, (kind, part, *_) in zip(self.encoding.outputs, self.slots, strict=True):
+            count = part.stop - part.start
+            values = by_kind[kind][..., part].numpy() * output.std[:count] + output.mean[:count]
+            shape = self.encoding.simulation.fields[output.name].shape(grid)
+            physical[output.name] = values.reshape(*values.shape[:2], *shape)
+        return physical
+
+    def frames(self, batch: Encoded, times: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """States, other fields and scalars of some stored times, each ``(batch, frame, …)``.
+
+        Args:
+            batch: encoded trajectories.
+            times: indices of stored times, ``(batch, frame)``. No others are copied.
+        """
+        n, count = times.shape
+        space = (1,) * (batch.fields_in.ndim - 2)
+
+        def picked(source: Tensor, channels: Tensor, width: int, at: Tensor) -> Tensor:
+            if not width:
+                return source.new_empty(n, count, *source.shape[1:-1], 0)
+            index = channels.reshape(-1, width)[at].reshape(n, *space[: source.ndim - 2], -1)
+            values = source.gather(-1, index.expand(*source.shape[:-1], -1))
+            return values.unflatten(-1, (count, width)).movedim(-2, 1)
+
+        states = picked(batch.fields_out, self.state, self.width["state"], (times - 1).clamp(min=0))
+        initial = batch.fields_in[..., self.initial][:, None]
+        first = (times == 0).reshape(n, count, *space, 1)
+        states = torch.where(first, initial, states)
+        others = picked(batch.fields_out, self.others, self.width["others"], times)
+        scalars = picked(batch.scalars_out, self.scalars, self.width["scalars"], times)
+        return states, others, scalars
+
+    def examples(self, batch: Encoded) -> Encoded:
+        """All steps between stored times, as what a network is given and what it has to answer."""
+        n, steps, history = len(batch.scalars_in), self.times - 1, self.problem.history
+        times = torch.arange(self.times, device=batch.scalars_in.device)
+        states, others, scalars = self.frames(batch, times.expand(n, -1))
+        before = [(times[:-1] - back).clamp(min=0) for back in reversed(range(history))]
+        constant = batch.fields_in[..., self.constant][:, None].expand(
+            -1, steps, *states.shape[2:-1], -1
         )
-        others = batch.fields_out[..., self.others]
-        states = states.reshape(n, *grid, self.times, self.width["state"])
-        others = others.reshape(n, *grid, self.times, self.width["others"])
-        scalars = batch.scalars_out[:, self.scalars].reshape(n, self.times, self.width["scalars"])
-        return states.movedim(-2, 1), others.movedim(-2, 1), scalars
+        given = torch.cat([*(states[:, at] for at in before), constant], -1)
+        target = states[:, 1:]
+        if self.problem.residual:
+            target = (target - states[:, :-1]) / self.change
+            if self.adds_first_frames:
+                target = target + states[:, :-1]
+        scalars_in = batch.scalars_in[:, None].expand(-1, steps, -1)
+        if self.is_timed:
+            intervals = self.time_steps[:-1, None].expand(n, -1, -1)
+            scalars_in = torch.cat([scalars_in, intervals], -1)
+        answers = torch.cat([target, others[:, :-1]], -1)
+        return Encoded(
+            *(part.flatten(0, 1) for part in (given, scalars_in, answers, scalars[:, :-1]))
+        )
+
+    def build(self) -> None:
+        """Create the layers of the network, if it is one of the library's, for a step."""
+        if isinstance(self.network, Network):
+            self.network.build(self.signature)
+            self.network.calibrate(self.scaling)
+
+    def prepare(self, trajectories: Encoded) -> None:
+        """Let a network that is fitted see all steps."""
+        if isinstance(self.network, Network):
+            self.network.prepare(*self.examples(trajectories))
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether `Network.prepare` of the network looks at the steps."""
+        return isinstance(self.network, Network) and self.network.is_fitted
 
     def errors(self, batch: Encoded, weights: Tensor, progress: float) -> Tensor:
         """Training errors ``(batch, fields)`` of examples that start at random stored times."""
-        states, others, scalars = self.frames(batch)
-        n, steps = len(states), self.problem.steps(progress)
-        rows = torch.arange(n, device=states.device)
-        start = torch.randint(self.times - steps, (n,), device=states.device)
-        history = [
-            states[rows, (start - back).clamp(min=0)]
-            for back in reversed(range(self.problem.history))
-        ]
+        n, steps = len(batch.scalars_in), self.problem.steps(progress)
+        start = torch.randint(self.times - steps, (n, 1), device=batch.scalars_in.device)
+        # The history and the unrolled steps; nothing else of a trajectory is touched
+        before = self.problem.history - 1
+        window = torch.arange(-before, steps + 1, device=start.device)
+        states, others, scalars = self.frames(batch, (start + window).clamp(min=0))
+        history = list(states[:, : before + 1].unbind(1))
         if self.problem.noise:
             history = [h + self.problem.noise * torch.randn_like(h) for h in history]
         constant = batch.fields_in[..., self.constant]
@@ -292,13 +417,14 @@ class Rollout(nn.Module):
             with torch.set_grad_enabled(
                 torch.is_grad_enabled() and (last or not self.problem.pushforward)
             ):
-                answer = self.step(history, constant, batch.scalars_in, start + step)
+                intervals = self.time_steps[start[:, 0] + step]
+                answer = self.step(history, constant, batch.scalars_in, intervals)
             history = [*history[1:], answer[0]]
             if last or not self.problem.pushforward:
                 truth = (
-                    states[rows, start + step + 1],
-                    others[rows, start + step],
-                    scalars[rows, start + step],
+                    states[:, before + step + 1],
+                    others[:, before + step],
+                    scalars[:, before + step],
                 )
                 for kind, ours, true in zip(predicted, answer, truth, strict=True):
                     predicted[kind].append(ours)

@@ -241,14 +241,7 @@ def _begin(
     start = time.perf_counter()
     if problem is not None:
         network = Rollout(network, encoding, problem, change_deviations(dataset))
-        if isinstance(network.network, Network):
-            if network.network.is_fitted:
-                raise ValueError(
-                    f"{type(network.network).__name__}: is fitted to whole trajectories and cannot "
-                    "learn a step"
-                )
-            network.network.build(network.signature)
-            network.network.calibrate(network.scaling)
+        network.build()
     elif isinstance(network, Network):
         network.build(encoding.signature)
         network.calibrate(encoding.scaling)
@@ -263,6 +256,8 @@ def _begin(
     start = time.perf_counter()
     if isinstance(network, Network) and network.is_fitted:
         network.prepare(*train_data.everything())
+    elif isinstance(network, Rollout) and network.is_fitted:
+        network.prepare(train_data.everything())
     network.to(device)
     building += time.perf_counter() - start
 

@@ -138,6 +138,14 @@ NOT_TO_ONNX = {
 }
 
 
+def test_what_no_runtime_can_load_is_refused(tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(ValueError, match="PODPolynomial cannot be exported"):
+        surrogate.export(KINDS["parameters alone"](), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "parameters alone"])
 def test_the_onnx_file_answers_as_the_surrogate(kind, tmp_path):
     pytest.importorskip("onnxscript")

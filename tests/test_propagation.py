@@ -1,14 +1,19 @@
 """Propagators: what a step sees, how it is trained, and roll-outs that answer like a simulation."""
 
+import copy
+from functools import cached_property
+
 import numpy as np
 import pytest
 import torch
 
 import simulations
 import surrogate
+from simulations import InvalidInput
 from simulations.datasets import Dataset
-from surrogate import training
+from surrogate import loop
 from surrogate.cli import _run
+from surrogate.comparison.protocol import _training_record
 from surrogate.encoding import Encoding
 from surrogate.propagation import Propagator, Rollout, change_deviations
 from tests.toy import Toy
@@ -49,8 +54,9 @@ def make(dataset):
 
 def test_frames_are_those_that_were_stored(dataset, make):
     rollout, samples = make(), dataset.load("valid")
-    states, others, scalars = rollout.frames(Encoding.of_dataset(dataset).encode(samples))
     encoding = Encoding.of_dataset(dataset)
+    times = torch.arange(Toy().n_times).expand(len(samples), -1)
+    states, others, scalars = rollout.frames(encoding.encode(samples), times)
     for values, name in ((states[..., 0], "theta"), (scalars[..., 0], "power")):
         mean, std = encoding.moments[name]
         np.testing.assert_allclose(values * std + mean, samples.fields[name], rtol=1e-4, atol=1e-4)
@@ -98,6 +104,183 @@ def test_history_is_padded_by_the_first_frame(dataset, make):
     assert torch.equal(second[..., :2], first[..., 1:3])
     assert not torch.equal(second[..., 2], first[..., 2])
     assert torch.equal(first[..., 3], batch.fields_in[..., rollout.constant[0]])
+
+
+class Uneven(Toy):
+    """Stored times of which no two neighbours are equally far apart."""
+
+    @cached_property
+    def times(self):
+        return np.array([0.0, 0.1, 0.3, 0.4, 0.8])
+
+
+def test_a_step_is_told_how_long_it_is(dataset):
+    plain = Encoding.of_dataset(dataset)
+    encoding = Encoding(Uneven(), plain.moments, plain.ranges)
+    rollout = Rollout(Recorder(7, 1), encoding, Propagator(), change_deviations(dataset))
+    assert rollout.is_timed
+    assert rollout.signature.in_scalars == plain.signature.in_scalars + 1
+    batch = encoding.encode(dataset.load("valid"))
+    rollout(batch.fields_in, batch.scalars_in)
+    # Steps of 0.1, 0.2, 0.1, 0.4 and once more 0.4 for what is read off the end; their mean is 0.24
+    told = [float(asked[1][0, -1]) for asked in rollout.network.asked]
+    expected = [0.1 / 0.24 - 1, 0.2 / 0.24 - 1, 0.1 / 0.24 - 1, 0.4 / 0.24 - 1, 0.4 / 0.24 - 1]
+    assert told == pytest.approx(expected, abs=1e-6)
+    torch.testing.assert_close(
+        rollout.examples(batch).scalars_in[:4, -1], torch.tensor(expected[:4]), atol=1e-6, rtol=0
+    )
+    seen = set()
+    rollout.network.asked.clear()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        rollout.errors(batch, encoding.weights, 0.0)
+    for fields, scalars in rollout.network.asked:
+        for state, length in zip(fields[..., 0], scalars[:, -1], strict=True):
+            times = torch.arange(5).expand(len(fields), -1)
+            stored = rollout.frames(batch, times)[0][..., 0]
+            [[_, start]] = (stored == state).flatten(2).all(-1).nonzero().tolist()
+            assert float(length) == pytest.approx(expected[start], abs=1e-6)
+            seen.add(start)
+    assert seen == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("history", [1, 3])
+def test_given_frames_are_continued_like_a_trajectory(dataset, make, history):
+    emulator = surrogate.Surrogate(
+        Toy(), make(change=0.3, history=history), Encoding.of_dataset(dataset)
+    )
+    samples = dataset.load("valid")
+    inputs = {**samples.parameters, "source": samples.field_inputs["source"]}
+    start = samples.fields["theta"][:, :1]
+    expected = emulator.predict(theta0=start[:, 0], **inputs)
+    # More than a step sees is allowed, and ignored
+    frames = {"theta": np.concatenate([0 * start, *[start] * history], axis=1)}
+    answer = emulator.rollout(frames, 4, **inputs)
+    assert answer.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(answer[name], values[:, 1:], rtol=1e-4, atol=1e-4)
+    # Beyond the stored times, and in two parts as in one
+    whole = emulator.rollout(frames, 9, **inputs)
+    before = np.concatenate([frames["theta"], whole["theta"][:, :5]], axis=1)
+    rest = emulator.rollout({"theta": before}, 4, **inputs)
+    for name, values in rest.items():
+        np.testing.assert_allclose(values, whole[name][:, 5:], rtol=1e-3, atol=1e-3)
+
+
+def test_frames_that_cannot_be_continued_are_refused(dataset, make):
+    encoding = Encoding.of_dataset(dataset)
+    emulator = surrogate.Surrogate(Toy(), make(history=2), encoding)
+    samples = dataset.load("valid")
+    inputs = {**samples.parameters, "source": samples.field_inputs["source"]}
+    theta = samples.fields["theta"]
+
+    def refused(message, frames, steps=2, **changed):
+        with pytest.raises(InvalidInput, match=message):
+            emulator.rollout(frames, steps, **{**inputs, **changed})
+
+    refused("1 are given, a step sees 2", {"theta": theta[:, :1]})
+    refused(r"frames of theta have shape .* must be \(batch, history, 12, 6\)", {"theta": theta[0]})
+    refused(r"frames=\['flux'\]", {"flux": theta})
+    refused("steps=0", {"theta": theta}, steps=0)
+    refused("inputs=.*needs each of", {"theta": theta}, theta0=theta[:, 0])
+    refused("kappa has shape", {"theta": theta}, kappa=np.ones(1))
+    refused("time_steps: all steps are 0.125 long", {"theta": theta}, time_steps=[0.1, 0.1])
+    operator = surrogate.Surrogate(Toy(), Recorder(32, 5), encoding)
+    with pytest.raises(InvalidInput, match="Recorder: answers all stored times at once"):
+        operator.rollout({"theta": theta}, 2, **inputs)
+
+
+def test_steps_of_any_length_where_times_are_not_equidistant(dataset):
+    plain = Encoding.of_dataset(dataset)
+    encoding = Encoding(Uneven(), plain.moments, plain.ranges)
+    rollout = Rollout(Recorder(7, 1), encoding, Propagator(), change_deviations(dataset))
+    emulator = surrogate.Surrogate(encoding.simulation, rollout, encoding)
+    samples = dataset.load("valid")
+    inputs = {**samples.parameters, "source": samples.field_inputs["source"]}
+    frames = {"theta": samples.fields["theta"]}
+    with pytest.raises(InvalidInput, match="time_steps: needed"):
+        emulator.rollout(frames, 2, **inputs)
+    with pytest.raises(InvalidInput, match="must be 2 positive numbers"):
+        emulator.rollout(frames, 2, time_steps=[0.1, -0.1], **inputs)
+    rollout.network.asked.clear()
+    emulator.rollout(frames, 2, time_steps=[0.12, 0.24], **inputs)
+    told = [float(asked[1][0, -1]) for asked in rollout.network.asked]
+    assert told == pytest.approx([-0.5, 0.0, 0.0], abs=1e-6)
+    with pytest.warns(surrogate.OutOfDomainWarning, match="time_steps=0.9 is outside"):
+        emulator.rollout(frames, 2, time_steps=[0.1, 0.9], **inputs)
+
+
+def test_changes_that_nobody_recorded_are_computed(dataset, monkeypatch):
+    recorded = change_deviations(dataset)
+    records = copy.deepcopy(list(dataset.records("train")))
+    for record in records:
+        for kinds in record["moments"].values():
+            kinds.pop("delta", None)
+    monkeypatch.setattr(Dataset, "records", lambda self, split: records)
+    computed = change_deviations(dataset)
+    assert computed.keys() == recorded.keys() == Toy.fields.keys()
+    for name, values in recorded.items():
+        np.testing.assert_allclose(computed[name], values, rtol=1e-5)
+
+
+def test_a_network_that_adds_the_first_frame_adds_it_once(tmp_path):
+    bodies = simulations.NBody(n_times=4)
+    data = simulations.generate(bodies, 10, tmp_path / "bodies", workers=1, progress=False)
+    encoding, deviations = Encoding.of_dataset(data), change_deviations(data)
+    batch = encoding.encode(data.load("train"))
+    for residual in (True, False):
+        network = surrogate.GraphNet(width=8, rounds=1)
+        rollout = Rollout(network, encoding, Propagator(residual=residual), deviations)
+        rollout.build()
+        with torch.no_grad():
+            for parameter in network.decode.parameters():
+                parameter.zero_()  # the network answers that nothing changes
+            states, *_ = rollout.frames(batch, torch.zeros(len(batch.scalars_in), 1).long())
+            fields, _ = rollout(batch.fields_in, batch.scalars_in)
+        following = fields[..., rollout.state[: rollout.width["state"]]]
+        torch.testing.assert_close(following, states[:, 0])
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_answers_of_the_examples_lead_to_the_next_frames(dataset, make, residual):
+    rollout, encoding = make(history=2, residual=residual), Encoding.of_dataset(dataset)
+    batch = encoding.encode(dataset.load("valid"))
+    examples = rollout.examples(batch)
+    rollout.network.forward = lambda fields, scalars: (examples.fields_out, examples.scalars_out)
+    before, present, constant = examples.fields_in[..., :3].split(1, -1)
+    following, *_ = rollout.step(
+        [before, present], constant, examples.scalars_in, torch.zeros(len(present))
+    )
+    times = torch.arange(5).expand(len(batch.scalars_in), -1)
+    states, *_ = rollout.frames(batch, times)
+    torch.testing.assert_close(following, states[:, 1:].flatten(0, 1))
+    torch.testing.assert_close(present, states[:, :-1].flatten(0, 1))
+    torch.testing.assert_close(before[0::4], states[:, 0])
+    torch.testing.assert_close(before[3::4], states[:, 2])
+
+
+def test_networks_fitted_in_closed_form_learn_a_step(tmp_path):
+    heat = simulations.Heat(ndim=1, n=32, n_times=6)
+    data = simulations.generate(heat, 40, tmp_path / "heat", workers=1, progress=False)
+    errors = {}
+    for network in (surrogate.networks.PODLinear(), surrogate.networks.Persistence()):
+        for residual in (True, False):
+            problem = Propagator(residual=residual)
+            emulator = surrogate.train(data, network, problem=problem, progress=False)
+            network = type(network)(**network.config)
+            error = emulator.training["test_relative_l2"]["u"]
+            errors[type(network).__name__, residual] = error
+    assert errors["Persistence", True] == pytest.approx(errors["Persistence", False], rel=1e-4)
+    assert errors["PODLinear", False] < 0.9 * errors["Persistence", False]
+    assert errors["PODLinear", True] < 0.9 * errors["Persistence", True]
+
+
+def test_a_propagator_says_that_it_is_one(dataset, make):
+    emulator = surrogate.Surrogate(Toy(), make(), Encoding.of_dataset(dataset))
+    assert "by Recorder propagator," in repr(emulator)
+    assert "Learnt by Recorder propagator." in emulator.model_card()
+    assert emulator(seed=0).attrs["answered_by"] == "surrogate (Recorder propagator)"
+    assert _training_record(emulator)["network"] == "Recorder propagator"
 
 
 def test_pushforward_sees_the_last_step_only(dataset, make):
@@ -163,8 +346,8 @@ def test_what_cannot_be_propagated_is_refused(make):
 
 
 def test_a_killed_training_with_noise_continues_bit_for_bit(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    whole_epoch = training._Run._epoch
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    whole_epoch = loop.Run._epoch
 
     def interrupted_epoch(run, *data):
         if len(run.history) == 2:
@@ -178,10 +361,10 @@ def test_a_killed_training_with_noise_continues_bit_for_bit(dataset, tmp_path, m
             dataset, network, problem=problem, epochs=4, progress=False, **options
         )
 
-    monkeypatch.setattr(training._Run, "_epoch", interrupted_epoch)
+    monkeypatch.setattr(loop.Run, "_epoch", interrupted_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint=tmp_path / "state")
-    monkeypatch.setattr(training._Run, "_epoch", whole_epoch)
+    monkeypatch.setattr(loop.Run, "_epoch", whole_epoch)
     continued, at_once = train(checkpoint=tmp_path / "state"), train()
     assert continued.training["history"] == at_once.training["history"]
     state = at_once.network.state_dict()

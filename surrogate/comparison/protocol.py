@@ -446,7 +446,7 @@ def _training_record(emulator: Surrogate) -> dict[str, Any]:
             for epoch in record["history"]
         ]
     if isinstance(network := getattr(emulator, "network", None), torch.nn.Module):
-        record["network"] = type(network).__name__
+        record["network"] = getattr(emulator, "network_name", type(network).__name__)
         record["weights"] = sum(p.numel() for p in network.parameters())
     return record
 

@@ -63,6 +63,7 @@ def _record(whole: Whole) -> ExportedProgram:
 
 
 def _write_onnx(whole: Whole, program: ExportedProgram, metadata: str, path: Path) -> None:
+    import onnxruntime
     import onnxscript  # noqa: F401  (named by the error if it is missing)
 
     try:
@@ -79,6 +80,10 @@ def _write_onnx(whole: Whole, program: ExportedProgram, metadata: str, path: Pat
     assert exported is not None
     exported.model.metadata_props[METADATA_KEY] = metadata
     exported.save(path, external_data=False)
+    try:  # what the exporter writes, a runtime may still refuse
+        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # classes of its own
+        raise _not_exportable(whole, error) from error
 
 
 def _write_torch(whole: Whole, program: ExportedProgram, metadata: str, path: Path) -> None:

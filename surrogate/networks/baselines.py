@@ -45,6 +45,7 @@ class Persistence(Climatology):
         ValueError: if no field has a given first frame.
     """
 
+    adds_first_frames = True
     first_frames: Tensor
 
     def create_layers(self, signature: Signature) -> None:

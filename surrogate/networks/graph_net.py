@@ -71,6 +71,7 @@ class GraphNet(Network):
     """
 
     recipe: ClassVar[dict[str, Any]] = {"epochs": 200, "batch_size": 16, "learning_rate": 2e-3}
+    adds_first_frames = True
     first_frames: Tensor
     everybody: Tensor
 

@@ -179,6 +179,9 @@ class Network(nn.Module, ABC):
     any_grid = False
     """Whether ``forward`` also takes grids other than that of the signature."""
 
+    adds_first_frames = False
+    """Whether ``forward`` answers the given first frames plus a change, instead of the change."""
+
     def __init__(self, **config: Any) -> None:
         super().__init__()
         self.config = config
