@@ -37,7 +37,7 @@ class ChannelsFirst(nn.Module):
         constant = scalars.reshape(scalars.shape[0], *[1] * (fields.ndim - 2), -1)
         constant = constant.expand(*fields.shape[:-1], -1)
         answer = self.module(torch.cat([fields, constant], dim=-1).movedim(-1, 1))
-        return answer.movedim(1, -1), answer.new_empty(len(answer), 0)
+        return answer.movedim(1, -1), answer.new_empty(answer.shape[0], 0)
 
 
 def _keep_tensors(module: nn.Module, state: dict[str, Any], prefix: str, notes: Any) -> None:
