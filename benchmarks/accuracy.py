@@ -1,6 +1,6 @@
 """Errors of our surrogates on data made to published specifications, beside the published recipe.
 
-    python -m benchmarks.accuracy CASE [--folder DIR] [--seeds 0 1 2] [--epochs N]
+    python -m benchmarks.accuracy CASE [--folder DIR] [--seeds 0 1 2]
 
 Regenerated data are not the original files: a published number is there for orientation, and the
 claim is the ratio to neuraloperator's FNO with the published recipe, trained here on the same data.
@@ -84,7 +84,6 @@ class Run:
         seed: of weights and batches.
         error: mean relative L2 error on the test split.
         minutes: of training, on one thread.
-        weights: trainable numbers.
     """
 
     code: str

@@ -33,7 +33,7 @@ def _describe_surrogate(path: Path) -> dict[str, Any]:
         "system": type(emulator.simulation).__name__,
         "settings": emulator.simulation.settings,
         "network": emulator.network_name,
-        "network_settings": getattr(emulator.network, "config", {}),
+        "network_settings": getattr(emulator.learner, "config", {}),
         "weights": sum(weight.numel() for weight in emulator.network.parameters()),
         "parameters": {
             name: {"min": low, "max": high}

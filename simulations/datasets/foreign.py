@@ -220,7 +220,8 @@ class RecordedDataset(Dataset):
                     return found
         raise ValueError(f"index={index}: there are trajectories 0 to {len(self) - 1}")
 
-    def _each_shard(self, split: str, read: Callable[[Any], Any]) -> Iterator[Any]:
+    def each_part(self, split: str, read: Callable[[Any], Any]) -> Iterator[Any]:
+        """What a function reads of each of the `parts`."""
         if not self.parts(split):
             raise DatasetError(f"{self.path}: the {split} split has no trajectories")
         for part in self.parts(split):

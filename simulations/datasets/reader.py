@@ -128,7 +128,7 @@ class Dataset:
         Raises:
             DatasetError: the split is empty, or a shard is missing or unreadable.
         """
-        return Trajectories.join(list(self._each_shard(split, self.read)))
+        return Trajectories.join(list(self.each_part(split, self.read)))
 
     def parts(self, split: str) -> Sequence[Any]:
         """What `read` reads one after the other: the shards of a split."""
@@ -188,7 +188,7 @@ class Dataset:
         if chunks is None:
             data = self.load(split)
             return label(self, data.indices, data.parameters, {**data.fields, **data.field_inputs})
-        parts = list(self._each_shard(split, lambda part: part))
+        parts = list(self.each_part(split, lambda part: part))
         records = list(self.records(split))
         indices = np.concatenate([record["indices"] for record in records])
         parameters = {
@@ -198,7 +198,12 @@ class Dataset:
         counts = [len(record["indices"]) for record in records]
         return label(self, indices, parameters, lazy_variables(self, parts, counts, chunks))
 
-    def _each_shard(self, split: str, read: Callable[[Path], Any]) -> Iterator[Any]:
+    def each_part(self, split: str, read: Callable[[Path], Any]) -> Iterator[Any]:
+        """What a function reads of each of the `parts`, which have to be all there.
+
+        Raises:
+            DatasetError: the split is empty, or a shard is missing or unreadable.
+        """
         shards = self.shards(split)
         recorded = sum(1 for _ in self.records(split))
         found = sum(self.count(each) for each in layout.SPLITS)

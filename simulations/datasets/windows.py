@@ -98,7 +98,7 @@ class Windows:
         }
         shapes = self._fields | self._field_inputs
         described = list(
-            dataset._each_shard(
+            dataset.each_part(
                 split, lambda part: _describe(dataset, part, shapes, list(simulation.parameters))
             )
         )
