@@ -11,7 +11,7 @@ import simulations
 import surrogate
 from simulations.simulation import package_version
 from surrogate import networks
-from surrogate.cli import _run
+from surrogate.cli import run
 from surrogate.deploy import METADATA_KEY
 from surrogate.deploy.whole import Whole
 from surrogate.encoding import Encoding
@@ -248,12 +248,12 @@ def test_the_command_line_exports_a_saved_surrogate(tmp_path, capsys):
     emulator.save(tmp_path / "saved")
     target = tmp_path / "model.pt2"
     arguments = ["export", str(tmp_path / "saved"), "--to", "torch", "-o", str(target)]
-    assert _run(arguments) == 0
+    assert run(arguments) == 0
     assert str(target) in capsys.readouterr().out
     check_answers(emulator, torch_session(target))
-    assert _run(arguments) == 1
+    assert run(arguments) == 1
     assert "exists" in capsys.readouterr().err
-    assert _run([*arguments[:3], "tflite", *arguments[4:]]) == 2
+    assert run([*arguments[:3], "tflite", *arguments[4:]]) == 2
 
 
 @pytest.mark.parametrize(

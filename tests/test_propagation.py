@@ -12,7 +12,7 @@ import surrogate
 from simulations import InvalidInput
 from simulations.datasets import Dataset
 from surrogate import loop
-from surrogate.cli import _run
+from surrogate.cli import run
 from surrogate.comparison.protocol import _training_record
 from surrogate.encoding import Encoding
 from surrogate.propagation import Propagator, Rollout, change_deviations
@@ -374,7 +374,7 @@ def test_a_killed_training_with_noise_continues_bit_for_bit(dataset, tmp_path, m
 
 def test_the_command_line_names_settings_it_does_not_know(dataset, tmp_path, capsys):
     command = ["train", str(dataset.path), "-o", str(tmp_path / "m"), "--quiet"]
-    assert _run([*command, "--propagator", "--step", "wings=2"]) != 0
+    assert run([*command, "--propagator", "--step", "wings=2"]) != 0
     assert "wings" in capsys.readouterr().err
-    assert _run([*command, "--step", "unroll=2"]) != 0
+    assert run([*command, "--step", "unroll=2"]) != 0
     assert "--step needs --propagator" in capsys.readouterr().err

@@ -1,0 +1,162 @@
+"""Commands about surrogates."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate.cli.app import AsJson, Inputs, ModelFolder, Quiet, Seed, app
+from surrogate.cli.parsing import parse_inputs, parse_settings
+from surrogate.cli.printing import deliver, print_json
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file of a dataset.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder for the surrogate.")],
+    network: Annotated[
+        str | None, typer.Option(help="Architecture, such as FNO; chosen by default.")
+    ] = None,
+    network_settings: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network.")
+    ] = [],  # noqa: B006
+    epochs: Annotated[int | None, typer.Option(help="Passes over the train split.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Trajectories in a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    propagator: Annotated[
+        bool, typer.Option("--propagator", help="Learn the step from one stored time to the next.")
+    ] = False,
+    propagator_settings: Annotated[
+        list[str], typer.Option("--step", metavar="NAME=VALUE", help="A setting of the propagator.")
+    ] = [],  # noqa: B006
+    more: Annotated[
+        list[str],
+        typer.Option("--recipe", metavar="NAME=VALUE", help="How to train, such as clip=1."),
+    ] = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a surrogate; the same command continues a training that was interrupted."""
+    import surrogate
+    from simulations import open_dataset
+    from surrogate import networks
+    from surrogate.recipe import Recipe
+
+    data = open_dataset(dataset)
+    chosen = None
+    if network is not None:
+        chosen = networks.by_name(network)(**parse_settings(network_settings))
+    elif network_settings:
+        raise typer.BadParameter("--set needs --network")
+    given = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    recipe = parse_settings(more)
+    Recipe.check_names(recipe)
+    for name in given.keys() & recipe.keys():
+        option = "--" + name.replace("_", "-")
+        raise typer.BadParameter(f"--recipe {name}={recipe[name]}: has its own option, {option}")
+    recipe |= {name: value for name, value in given.items() if value is not None}
+    problem = None
+    if propagator:
+        settings = parse_settings(propagator_settings)
+        known = list(surrogate.Propagator.__dataclass_fields__)
+        for name in settings:
+            if name not in known:
+                raise typer.BadParameter(f"--step {name}: must be one of {known}")
+        problem = surrogate.Propagator(**settings)
+    elif propagator_settings:
+        raise typer.BadParameter("--step needs --propagator")
+    output.mkdir(parents=True, exist_ok=True)
+    emulator = surrogate.train(
+        data,
+        chosen,
+        problem=problem,
+        checkpoint=output / "checkpoint.safetensors",
+        device=device,
+        progress=not quiet,
+        **recipe,
+    )
+    emulator.save(output)
+    (output / "checkpoint.safetensors").unlink()
+    if as_json:
+        kept = ("epochs", "best_epoch", "seconds", "test_relative_l2")
+        print_json({key: emulator.training[key] for key in kept if key in emulator.training})
+    else:
+        typer.echo(repr(emulator))
+
+
+@app.command()
+def predict(
+    model: ModelFolder,
+    inputs: Inputs = [],  # noqa: B006
+    seed: Seed = None,
+    output: Annotated[Path | None, typer.Option("-o", help="NetCDF file to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write, .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a surrogate what the simulation would answer."""
+    import surrogate
+
+    emulator = surrogate.load(model)
+    solution = emulator(seed=seed, **parse_inputs(inputs))
+    deliver(emulator.simulation, solution, output, plot, as_json)
+
+
+@app.command()
+def export(
+    model: ModelFolder,
+    to: Annotated[str, typer.Option(help="onnx or torch.")],
+    output: Annotated[Path, typer.Option("-o", help="File to write.")],
+) -> None:
+    """Write a surrogate to one file for programs that have neither this package nor its solver."""
+    import surrogate
+
+    written = surrogate.export(surrogate.load(model), output, to)
+    typer.echo(f"{written}: {written.stat().st_size:,} bytes")
+
+
+@app.command()
+def compare(
+    model: ModelFolder,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Its training data, for the trivial rivals.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Held-out inputs.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the held-out inputs.")] = 0,
+    output: Annotated[Path | None, typer.Option("-o", help="HTML report to write.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a surrogate with its simulation at equal error."""
+    import surrogate
+
+    emulator = surrogate.load(model)
+    comparison = surrogate.compare(
+        emulator.simulation, emulator, dataset=dataset, n=n, seed=seed, progress=not quiet
+    )
+    if output is not None:
+        comparison.save_report(output)
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        typer.echo(comparison.table())
+        typer.echo(comparison.verdict)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", help="Folder for everything.")] = Path("demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Generate, train, compare and report: natural convection and Burgers, in minutes."""
+    from surrogate.demo import run
+
+    typer.echo(f"report: {run(output, progress=not quiet)}")
