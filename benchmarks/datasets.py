@@ -52,10 +52,13 @@ Row = dict[str, object]
 
 def generation(folder: Path, quick: bool) -> str:
     """Wall time of `generate` beside that of its solver, by one process and by two."""
-    systems: list[Simulation] = [simulations.GrayScott(), simulations.ShallowWater(n_times=41)]
+    systems: list[Simulation] = [
+        simulations.GrayScott(n=64),
+        simulations.ShallowWater(n_times=41),
+    ]
     if quick:
         systems = [simulations.ShallowWater(n=32)]
-    n = 16 if quick else 48
+    n = 16 if quick else 144
     rows = [_generation_row(system, n, folder, 2 if quick else 3) for system in systems]
     return f"""## Generating datasets
 

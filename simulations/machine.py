@@ -29,6 +29,7 @@ def free_memory() -> float:
     return 4 * 1024**3
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of Python and the packages that the numbers in a dataset may depend on."""
     found = {name: version(name) for name in NUMERICAL_PACKAGES}

@@ -18,7 +18,7 @@ _in_work: set[Path] = set()
 
 
 @contextmanager
-def published(path: Path, *, exclusive: bool = False) -> Iterator[Path]:
+def published(path: Path, *, exclusive: bool = False, durable: bool = True) -> Iterator[Path]:
     """Hand out a temporary path in the same folder; publish it under ``path`` on success.
 
     The content is on the disk before the name is: a reader never sees half a file, and neither does
@@ -27,6 +27,8 @@ def published(path: Path, *, exclusive: bool = False) -> Iterator[Path]:
     Args:
         path: where the file appears.
         exclusive: whether a file that is there stays.
+        durable: wait for the disk. Without, half a file may be found after a power failure, though
+            not after the death of a process: for what is checked on reading and can be made again.
 
     Raises:
         FileExistsError: it is exclusive, and another process was faster.
@@ -36,11 +38,13 @@ def published(path: Path, *, exclusive: bool = False) -> Iterator[Path]:
     _in_work.add(temporary)
     try:
         yield temporary
-        with open(temporary, "rb+") as file:  # Windows syncs only what is open for writing
-            os.fsync(file.fileno())
+        if durable:
+            with open(temporary, "rb+") as file:  # Windows syncs only what is open for writing
+                os.fsync(file.fileno())
         if not (exclusive and _linked(temporary, path)):
             os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
         _in_work.remove(temporary)
@@ -56,9 +60,9 @@ def _linked(temporary: Path, path: Path) -> bool:
     return True
 
 
-def publish_text(path: Path, text: str, *, exclusive: bool = False) -> None:
+def publish_text(path: Path, text: str, *, exclusive: bool = False, durable: bool = True) -> None:
     """Write a small text file in one piece; see `published`."""
-    with published(path, exclusive=exclusive) as temporary:
+    with published(path, exclusive=exclusive, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -77,7 +77,8 @@ def produce(
     try:
         with published(plan.data_path(folder)) as temporary:
             temporary.write_bytes(content)
-        publish_text(plan.record_path(folder), json.dumps(record) + "\n")
+        # Waiting for the disk once more would cost as much as a short run; a lost record is remade
+        publish_text(plan.record_path(folder), json.dumps(record) + "\n", durable=False)
     except OSError as error:
         raise OSError(
             f"{plan.data_path(folder)}: cannot be written ({error.strerror}). What is finished is "
