@@ -284,6 +284,7 @@ def memory(folder: Path, quick: bool) -> str:
     """Peak memory of generating and of an epoch from disk, for datasets of several sizes."""
     counts = (20, 100) if quick else (100, 1000, 10_000)
     heat = simulations.Heat(ndim=1, n=256, n_times=51)
+    _generated(simulations.Lorenz63(n_times=51), 1, folder / "warm")  # compilation takes memory too
     rows = []
     for n in counts:
         generating = peak_memory([sys.executable, "-c", GENERATE, str(n), str(folder / f"ode{n}")])
