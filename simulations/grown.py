@@ -97,7 +97,7 @@ class Grown(Design):
         InvalidInput: there is none, or two trajectories are the same draw.
     """
 
-    rounds: Sequence[Round | Mapping[str, Any]]
+    rounds: tuple[Round, ...]
 
     def __post_init__(self) -> None:
         try:
@@ -134,39 +134,35 @@ class Grown(Design):
     @property
     def seen(self) -> int:
         """Index after the last draw that was ever looked at."""
-        return max(r.seen for r in self._rounds)
-
-    @property
-    def _rounds(self) -> tuple[Round, ...]:
-        return self.rounds  # type: ignore[return-value]
+        return max(r.seen for r in self.rounds)
 
     @cached_property
     def _entries(self) -> list[tuple[int, int]]:
         """Round and position in it of each trajectory."""
-        return [(number, i) for number, r in enumerate(self._rounds) for i in range(len(r))]
+        return [(number, i) for number, r in enumerate(self.rounds) for i in range(len(r))]
 
     @property
     def later_rounds(self) -> tuple[int, ...]:
-        return tuple(map(len, self._rounds[1:]))
+        return tuple(map(len, self.rounds[1:]))
 
     def draw(self, place: int) -> int:
         number, position = self._entries[place]
-        return self._rounds[number].draws[position]
+        return self.rounds[number].draws[position]
 
     def origin(self, place: int) -> tuple[int, str]:
         number, position = self._entries[place]
-        return number, self._rounds[number].reasons[position]
+        return number, self.rounds[number].reasons[position]
 
     def continues(self, other: Design, n: int) -> bool:
         if not isinstance(other, Grown) and other != INDEPENDENT:
             return False
-        before = Grown.after(other, n)._rounds
-        return self._rounds[: len(before)] == before
+        before = Grown.after(other, n).rounds
+        return self.rounds[: len(before)] == before
 
     def points(self, simulation: Simulation, n: int, seed: int) -> Columns:
         if n != len(self):
             raise InvalidInput(f"n={n}: the design has {len(self)} trajectories")
-        names = {name for r in self._rounds for name in dict(r.columns)}
+        names = {name for r in self.rounds for name in dict(r.columns)}
         placed: Columns = {}
         for name in sorted(names):
             if name not in simulation.parameters:
@@ -175,7 +171,7 @@ class Grown(Design):
                     f"columns={name}: {type(simulation).__name__} has no such parameter; has "
                     f"{known}"
                 )
-            values = [dict(r.columns).get(name, (None,) * len(r)) for r in self._rounds]
+            values = [dict(r.columns).get(name, (None,) * len(r)) for r in self.rounds]
             for value in itertools.chain(*values):
                 if value is not None:
                     simulation.parameters[name].check(name, value)
@@ -183,7 +179,7 @@ class Grown(Design):
         return placed
 
     def to_json(self) -> dict[str, Any]:
-        return {"design": "Grown", "rounds": [r.to_json() for r in self._rounds]}
+        return {"design": "Grown", "rounds": [r.to_json() for r in self.rounds]}
 
     def summary(self) -> dict[str, Any]:
         # Of a shard, which later rounds leave as it is
