@@ -11,6 +11,7 @@ from simulations.convergence import discretisation_errors
 from simulations.datasets import Dataset, DatasetError, Recorded, open_dataset
 from simulations.designs import FullGrid, Independent, LatinHypercube, Sobol, Table
 from simulations.generate import generate
+from simulations.grown import Grown
 from simulations.reproduction import replay, reproduce
 from simulations.simulation import InvalidInput, Simulation, SimulationDiverged
 from simulations.systems import *  # noqa: F403
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "FullGrid",
+    "Grown",
     "Independent",
     "InvalidInput",
     "LatinHypercube",

@@ -61,9 +61,28 @@ class Design(ABC):
     def points(self, simulation: Simulation, n: int, seed: int) -> Columns:
         """Of each parameter that the design places, its value in trajectory ``i``, ``(n,)``.
 
+        NaN stands for a value that is drawn.
+
         Raises:
             InvalidInput: the design does not fit the simulation, or has no ``n`` points.
         """
+
+    @property
+    def later_rounds(self) -> tuple[int, ...]:
+        """Numbers of trajectories that came after the first ones and are for training alone."""
+        return ()
+
+    def draw(self, place: int) -> int:
+        """Index of the random numbers that trajectory ``place`` is drawn with."""
+        return place
+
+    def origin(self, place: int) -> tuple[int, str]:
+        """In which round trajectory ``place`` came, from 0, and why."""
+        return 0, type(self).__name__.lower()
+
+    def continues(self, other: "Design", n: int) -> bool:
+        """Whether the ``n`` trajectories of a dataset with another design stay as they are."""
+        return self == other
 
     def to_json(self) -> dict[str, Any]:
         """``{"design": class name, **arguments}``; inverse of `design_from_json`."""
@@ -194,7 +213,7 @@ class FullGrid(Design):
                 check_setting(f"levels of {name}", values, 1, 1e9, integer=True)
                 given[name] = int(values)
             else:
-                given[name] = tuple(_numbers(f"levels of {name}", values).tolist())
+                given[name] = tuple(finite_numbers(f"levels of {name}", values).tolist())
         object.__setattr__(self, "levels", tuple(given.items()))
 
     def points(self, simulation: Simulation, n: int, seed: int) -> Columns:
@@ -268,7 +287,9 @@ class Table(Design):
                 f"table={type(self.columns).__name__}: must give values by parameter"
             ) from None
         # Tuples, so that a design can be hashed and compared
-        columns = tuple((str(n), tuple(_numbers(f"{n}", v).tolist())) for n, v in given.items())
+        columns = tuple(
+            (str(n), tuple(finite_numbers(f"{n}", v).tolist())) for n, v in given.items()
+        )
         if len(lengths := {name: len(values) for name, values in columns}) == 0:
             raise InvalidInput("table: has no columns")
         if len(set(lengths.values())) > 1:
@@ -330,12 +351,15 @@ def design_from_json(description: Mapping[str, Any]) -> Design:
     Raises:
         InvalidInput: there is no such design, or no such argument of it.
     """
+    from simulations.grown import Grown  # is built on the designs here
+
+    known: dict[str, type[Design]] = {**DESIGNS, "Grown": Grown}
     arguments = dict(description)
     name = arguments.pop("design", None)
-    if not isinstance(name, str) or name not in DESIGNS:
-        raise InvalidInput(f"design={name!r}: must be one of {list(DESIGNS)}")
+    if not isinstance(name, str) or name not in known:
+        raise InvalidInput(f"design={name!r}: must be one of {list(known)}")
     try:
-        return DESIGNS[name](**arguments)
+        return known[name](**arguments)
     except TypeError as error:  # one is missing, or unknown
         raise InvalidInput(f"design={name}: {error}") from None
 
@@ -395,11 +419,14 @@ class Draws:
         kept = MOST_AT_ONE_POINT if _something_is_drawn(self.simulation, self._points) else 0
         if attempt > kept:
             return {}
-        return {name: float(values[place]) for name, values in self._points.items()}
+        placed = {name: float(values[place]) for name, values in self._points.items()}
+        return {name: value for name, value in placed.items() if not math.isnan(value)}
 
     def inputs(self, index: int) -> Inputs:
         """All inputs of a draw, at full precision."""
-        return self.simulation.sample(sample_generator(self.seed, index), self.given(index))
+        attempt, place = divmod(index, ATTEMPT_STRIDE)
+        drawn_with = self.design.draw(place) + attempt * ATTEMPT_STRIDE
+        return self.simulation.sample(sample_generator(self.seed, drawn_with), self.given(index))
 
 
 def _cases(simulation: Simulation) -> list[dict[str, float]]:
@@ -443,7 +470,7 @@ def _equidistant(parameter: Parameter, count: int) -> Array:
     return space(*parameter.sampling, count)
 
 
-def _numbers(name: str, values: Any) -> Array:
+def finite_numbers(name: str, values: Any) -> Array:
     """At least one finite number, or `InvalidInput`."""
     try:
         array = np.asarray(values)

@@ -70,7 +70,8 @@ def generate(
         timeout: seconds after which a trajectory is given up. Which ones that are depends on the
             machine; what was given up once stays so.
         verify: read the shards that are there, and make those again whose checksum is wrong.
-        splits: fractions for train, valid and test; they divide trajectories, never frames.
+        splits: fractions for train, valid and test; they divide trajectories, never frames. Of a
+            `Grown` design they divide the first round.
         compression: how fields are stored; by default as they are.
         progress: show a progress bar with rate and remaining time on stderr.
 
@@ -208,12 +209,14 @@ def _describe(
         "design": design.to_json(),
         "splits": [float(fraction) for fraction in splits],
         "n": n,
-        "samples_per_shard": min(
-            affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET))
-        ),
+        "samples_per_shard": _shard_size(n - sum(design.later_rounds), affordable),
         "compression": compression.to_json() if compression else None,
         **provenance.of_dataset(simulation),
     }
+    rounds = [
+        {"n": size, "samples_per_shard": _shard_size(size, affordable)}
+        for size in design.later_rounds
+    ]
     path = folder / "dataset.json"
     if folder.exists() and not folder.is_dir():
         raise DatasetError(f"{folder}: is a file; choose another folder")
@@ -222,7 +225,7 @@ def _describe(
     if path.exists():
         existing = Dataset(folder).manifest
         held = Draws.described(simulation, existing)
-        if held.design != design:
+        if not design.continues(held.design, held.n):
             raise DatasetError(
                 f"{folder}: holds a dataset with {held.design.summary()}, not {design.summary()}; "
                 "choose another folder"
@@ -243,10 +246,14 @@ def _describe(
             raise DatasetError(f"n={n}: {folder} already holds {existing['n']} trajectories")
         kept = ("samples_per_shard", *provenance.KEYS)
         manifest |= {key: existing[key] for key in kept if key in existing}
+        held_rounds = existing.get("rounds", [])
+        rounds = [*held_rounds, *rounds[len(held_rounds) :]]
         if existing["n"] == n:
             return existing
     elif not all(_is_half_a_manifest(p) for p in found):
         raise DatasetError(f"{folder}: is not empty and not a dataset; choose another folder")
+    if rounds:
+        manifest["rounds"] = rounds
     folder.mkdir(parents=True, exist_ok=True)
     # Before anything else: a run killed from here on leaves a dataset that can be continued
     try:
@@ -254,6 +261,11 @@ def _describe(
     except FileExistsError:  # a job that started with us was faster
         return _describe(folder, simulation, n, seed, splits, design, compression)
     return manifest
+
+
+def _shard_size(n: int, affordable: int) -> int:
+    """Trajectories in a shard, of ``n`` that are planned together."""
+    return min(affordable, MAX_SAMPLES_PER_SHARD, max(1, -(-n // SHARDS_PER_DATASET)))
 
 
 def _is_half_a_manifest(path: Path) -> bool:

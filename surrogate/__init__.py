@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.trust.acquisition import acquire, grow
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -60,9 +61,11 @@ _HOMES = {
     "Transolver": "surrogate.networks",
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
+    "acquire": "surrogate.trust.acquisition",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
+    "grow": "surrogate.trust.acquisition",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -91,9 +94,11 @@ __all__ = [
     "Transolver",
     "TuckerFNO",
     "UNet",
+    "acquire",
     "compare",
     "export",
     "find_learning_rate",
+    "grow",
     "load",
     "train",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from simulations.datasets import layout
 from simulations.datasets.reader import Dataset
 from simulations.datasets.untrusted import DatasetError, open_untrusted
-from simulations.designs import INDEPENDENT, design_from_json
+from simulations.designs import INDEPENDENT, Design, design_from_json
 
 WELL_GROUPS = ("scalars", "t0_fields", "t1_fields", "t2_fields")
 
@@ -47,10 +47,21 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "hosts": dict(Counter(m["host"] for m in made)),
         "finished": max((m["finished"] for m in made), default=None),
     }
+    if design.later_rounds:
+        described["rounds"] = _rounds(design, len(dataset))
     shards = [shard for split in layout.SPLITS for shard in dataset.shards(split)]
     if shards:
         described["variables"] = describe_shard(shards[0])["variables"]
     return described
+
+
+def _rounds(design: Design, n: int) -> list[dict[str, int]]:
+    """Of each round, how many trajectories came for which reason."""
+    origins = [design.origin(place) for place in range(n)]
+    found: list[Counter[str]] = [Counter() for _ in range(1 + max(number for number, _ in origins))]
+    for number, reason in origins:
+        found[number][reason] += 1
+    return [dict(counts) for counts in found]
 
 
 def describe_shard(path: str | Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from simulations.datasets import statistics
-from simulations.datasets.layout import SPLITS
+from simulations.datasets.layout import SPLITS, blocks
 from simulations.datasets.reader import Dataset
 from simulations.simulation import Simulation
 
@@ -144,9 +144,11 @@ def _misplaced(dataset: Dataset, records: Mapping[str, dict[str, Any]]) -> Itera
     if strange:
         message = f"{len(strange)} indices are in several shards or not planned"
         yield Problem("error", "count", "records", message, tuple(strange[:10]))
-    for split, fraction in zip(SPLITS, dataset.manifest["splits"], strict=True):
-        if not missing and abs(in_split[split] - fraction * n) > 1.5:
-            message = f"{split} holds {in_split[split]} trajectories of {fraction * n:g} planned"
+    planned_blocks = blocks(dataset.manifest)
+    for number, split in enumerate(SPLITS):
+        expected = sum(block.splits[number] * block.n for block in planned_blocks)
+        if not missing and abs(in_split[split] - expected) > 1.5:
+            message = f"{split} holds {in_split[split]} trajectories of {expected:g} planned"
             yield Problem("error", "count", "dataset.json", message)
 
 

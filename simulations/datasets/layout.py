@@ -24,7 +24,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -38,6 +38,7 @@ from simulations.machine import versions
 from simulations.simulation import Simulation, package_version
 
 SPLITS = ("train", "valid", "test")
+TRAIN_ALONE = (1.0, 0.0, 0.0)
 FORMAT_VERSION = 1
 
 # Dimensions of the axes of a vector and of a tensor; a name may not come twice in netCDF
@@ -89,6 +90,23 @@ class Trajectories:
             joined([part.field_inputs for part in parts]),
             joined([part.fields for part in parts]),
         )
+
+
+class Block(NamedTuple):
+    """Trajectories that were planned together: their number and how they are divided."""
+
+    n: int
+    splits: Sequence[float]
+    samples_per_shard: int
+
+
+def blocks(manifest: Mapping[str, Any]) -> list[Block]:
+    """What a dataset was begun with, and the rounds by which it has grown."""
+    rounds = [
+        Block(r["n"], TRAIN_ALONE, r["samples_per_shard"]) for r in manifest.get("rounds", ())
+    ]
+    first = manifest["n"] - sum(block.n for block in rounds)
+    return [Block(first, manifest["splits"], manifest["samples_per_shard"]), *rounds]
 
 
 def coefficient_names(simulation: Simulation) -> list[str]:

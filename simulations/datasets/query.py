@@ -3,10 +3,11 @@
 Two tables are laid out in memory, and DuckDB answers. It is cut off from files and the network
 before it sees the question, so that neither the question nor a dataset can do anything but be read.
 
-``samples`` has a row for each trajectory: ``split``, ``index``, ``shard``, ``host``, ``wall_time``
-in seconds, each parameter, and of each output without space (a drag) ``<name>_final`` and
-``<name>_mean`` over time. ``failures`` has a row for each draw that failed: ``number``, as a replay
-wants it, ``index``, ``kind``, ``time``, ``reason``, and each parameter.
+``samples`` has a row for each trajectory: ``split``, ``index``, ``round`` and ``reason`` of its
+being there, ``shard``, ``host``, ``wall_time`` in seconds, each parameter, and of each output
+without space (a drag) ``<name>_final`` and ``<name>_mean`` over time. ``failures`` has a row for
+each draw that failed: ``number``, as a replay wants it, ``index``, ``kind``, ``time``, ``reason``,
+and each parameter.
 """
 
 from pathlib import Path
@@ -17,11 +18,20 @@ import numpy as np
 from simulations.datasets import layout
 from simulations.datasets.reader import Dataset
 from simulations.datasets.untrusted import DatasetError, open_untrusted
+from simulations.designs import ATTEMPT_STRIDE
 
 Table = dict[str, np.ndarray[Any, Any]]
 
 # Of text, `object`: what DuckDB takes for it
-SAMPLES = {"split": object, "index": int, "shard": object, "host": object, "wall_time": float}
+SAMPLES = {
+    "split": object,
+    "index": int,
+    "round": int,
+    "reason": object,
+    "shard": object,
+    "host": object,
+    "wall_time": float,
+}
 FAILURES = {"number": int, "index": int, "kind": object, "time": float, "reason": object}
 
 
@@ -70,7 +80,11 @@ def samples(dataset: Dataset) -> Table:
     for split in layout.SPLITS:
         for shard, record in dataset.recorded_shards(split):
             made = {"split": split, "shard": shard.name, "host": record.get("made", {}).get("host")}
+            places = [index % ATTEMPT_STRIDE for index in record["indices"]]
+            origins = [dataset.draws.design.origin(place) for place in places]
             measured = {
+                "round": [number for number, _ in origins],
+                "reason": [reason for _, reason in origins],
                 "index": record["indices"],
                 "wall_time": record["wall_time_seconds"],
                 **record["parameters"],

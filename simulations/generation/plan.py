@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulations.datasets.layout import SPLITS
+from simulations.datasets.layout import SPLITS, blocks
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,24 @@ def plan_shards(manifest: Mapping[str, Any]) -> Iterator[ShardPlan]:
     """Every shard in the order in which they fill; what is pending is all that is in memory.
 
     Each index goes to the split that lacks most, so that any prefix of them has the fractions that
-    were asked for, and extending ``n`` moves no index to another split or shard.
+    were asked for, and extending ``n`` moves no index to another split or shard. Rounds that came
+    later are for training alone, in shards of their own.
     """
-    fractions, size = manifest["splits"], manifest["samples_per_shard"]
-    counts, numbers = [0, 0, 0], [0, 0, 0]
-    pending: tuple[list[int], ...] = ([], [], [])
-    for index in range(manifest["n"]):
-        deficits = [fractions[s] * (index + 1) - counts[s] for s in range(3)]
-        split = deficits.index(max(deficits))
-        counts[split] += 1
-        pending[split].append(index)
-        if len(pending[split]) == size:
-            yield ShardPlan(SPLITS[split], numbers[split], tuple(pending[split]))
-            numbers[split] += 1
-            pending[split].clear()
-    for split, indices in enumerate(pending):
-        if indices:
-            yield ShardPlan(SPLITS[split], numbers[split], tuple(indices))
+    start, numbers = 0, [0, 0, 0]
+    for block in blocks(manifest):
+        counts = [0, 0, 0]
+        pending: tuple[list[int], ...] = ([], [], [])
+        for index in range(block.n):
+            deficits = [block.splits[s] * (index + 1) - counts[s] for s in range(3)]
+            split = deficits.index(max(deficits))
+            counts[split] += 1
+            pending[split].append(start + index)
+            if len(pending[split]) == block.samples_per_shard:
+                yield ShardPlan(SPLITS[split], numbers[split], tuple(pending[split]))
+                numbers[split] += 1
+                pending[split].clear()
+        for split, indices in enumerate(pending):
+            if indices:
+                yield ShardPlan(SPLITS[split], numbers[split], tuple(indices))
+                numbers[split] += 1
+        start += block.n
