@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.trust.warm_start import warm_start
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -65,6 +66,7 @@ _HOMES = {
     "export": "surrogate.deploy",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
+    "warm_start": "surrogate.trust.warm_start",
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "find_learning_rate",
     "load",
     "train",
+    "warm_start",
 ]
 
 
