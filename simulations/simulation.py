@@ -302,6 +302,8 @@ class Simulation(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     fields: ClassVar[Mapping[str, Field]] = {}
     time_unit: ClassVar[str] = "s"
+    #: The fields that a guess of the solution consists of, where the solver iterates from one.
+    guess_fields: ClassVar[tuple[str, ...]] = ()
     #: Settings under which published data were made, by name.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -350,6 +352,20 @@ class Simulation(ABC):
         Raises:
             SimulationDiverged: the run blew up or did not converge.
         """
+
+    def iterate(self, inputs: Inputs, guess: Solution | None) -> tuple[Solution, int | None]:
+        """`solve` by iterations that may start from a guess; of systems that have `guess_fields`.
+
+        How good the guess is changes the number of iterations, not the accuracy of the answer.
+
+        Args:
+            inputs: as of `solve`.
+            guess: the `guess_fields`, checked, or None to start as `solve` does.
+
+        Returns:
+            What `solve` returns and the iterations it took, None where nobody counts them.
+        """
+        return self.solve(inputs), None
 
     @abstractmethod
     def rescaled(self, factor: float) -> Self:
@@ -503,14 +519,53 @@ class Simulation(ABC):
             raise InvalidInput(f"seed={seed!r}: must be a non-negative integer")
         return self.sample(np.random.default_rng(int(seed)), checked), int(seed)
 
-    def run(self, inputs: Inputs) -> Solution:
+    def check_guess(self, guess: Mapping[Any, Any]) -> Solution:
+        """The `guess_fields` of a guess as float64 arrays; other fields in it are left alone.
+
+        Raises:
+            InvalidInput: the solver takes no guess, or a field is missing, of the wrong shape or
+                not finite.
+        """
+        name = type(self).__name__
+        if not self.guess_fields:
+            raise InvalidInput(f"guess: the solver of {name} does not iterate from a guess")
+        if not isinstance(guess, Mapping):
+            raise InvalidInput(f"guess={guess!r}: must have arrays by field, as an answer has")
+        checked: Solution = {}
+        for field in self.guess_fields:
+            if field not in guess:
+                raise InvalidInput(f"guess={list(guess)}: {name} needs {list(self.guess_fields)}")
+            values = np.asarray(guess[field])
+            shape = (self.times.size, *self.fields[field].shape(self.grid))
+            if values.shape != shape or values.dtype.kind not in "biuf":
+                raise InvalidInput(
+                    f"guess of {field} has shape {values.shape} and type {values.dtype}: must be "
+                    f"real numbers of shape {shape}"
+                )
+            checked[field] = np.ascontiguousarray(values, dtype=np.float64)
+            if not np.isfinite(checked[field]).all():
+                raise InvalidInput(f"guess of {field}: must be finite")
+        return checked
+
+    def run(self, inputs: Inputs, guess: Mapping[Any, Any] | None = None) -> Solution:
         """`solve`, and a refusal of any result that is not finite or not what is declared.
 
         Numbers below 1e-308 count as zero meanwhile: processors take up to a hundred times as long
         for them, and diffusion into an empty region makes many.
+
+        Args:
+            inputs: as of `solve`.
+            guess: what `check_guess` accepts, to start the iterations of the solver from.
         """
+        return self.run_counted(inputs, guess)[0]
+
+    def run_counted(
+        self, inputs: Inputs, guess: Mapping[Any, Any] | None = None
+    ) -> tuple[Solution, int | None]:
+        """`run`, and the iterations it took where they are counted."""
+        start = None if guess is None else self.check_guess(guess)
         with denormals_flushed():
-            solution = self.solve(inputs)
+            solution, iterations = self.iterate(inputs, start)
         found = {name: values.shape for name, values in solution.items()}
         declared = {n: (self.times.size, *f.shape(self.grid)) for n, f in self.fields.items()}
         if found != declared:
@@ -522,13 +577,17 @@ class Simulation(ABC):
             if not finite.all():
                 first = float(self.times[np.argmin(finite)])
                 raise SimulationDiverged(first, f"{name} is not finite in float32")
-        return solution
+        return solution, iterations
 
-    def __call__(self, *, seed: int | None = None, **inputs: Any) -> xarray.Dataset:
+    def __call__(
+        self, *, seed: int | None = None, guess: Mapping[Any, Any] | None = None, **inputs: Any
+    ) -> xarray.Dataset:
         """Solve for the given inputs, those not given being drawn from ``seed``.
 
         Args:
             seed: non-negative integer; without one, a fresh seed is drawn and recorded.
+            guess: an answer to start from, of systems that have `guess_fields`; a good one saves
+                time, and none changes the accuracy.
             **inputs: parameters (numbers) and field inputs (arrays of the grid's shape).
 
         Returns:
@@ -540,9 +599,11 @@ class Simulation(ABC):
         """
         complete, seed = self.complete_inputs(inputs, seed)
         start = time.perf_counter()
-        solution = self.run(complete)
-        wall_time = time.perf_counter() - start
-        return self.label(solution, complete, {"seed": seed, "wall_time_seconds": wall_time})
+        solution, iterations = self.run_counted(complete, guess)
+        attributes = {"seed": seed, "wall_time_seconds": time.perf_counter() - start}
+        if iterations is not None:
+            attributes["iterations"] = iterations
+        return self.label(solution, complete, attributes)
 
     def label(
         self, solution: Mapping[str, Array], inputs: Inputs, attributes: Mapping[str, Any]

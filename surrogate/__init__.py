@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
     from surrogate.trust.acquisition import acquire, grow
+    from surrogate.trust.warm_start import warm_start
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -68,6 +69,7 @@ _HOMES = {
     "grow": "surrogate.trust.acquisition",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
+    "warm_start": "surrogate.trust.warm_start",
 }
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "grow",
     "load",
     "train",
+    "warm_start",
 ]
 
 

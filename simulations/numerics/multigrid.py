@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.compilation import kernel
+from simulations.grid import Array
 from simulations.numerics import planes
 
 #: The V-cycle only preconditions. Single precision makes it faster and costs iterations only where
@@ -33,6 +34,9 @@ COARSE = np.float32
 DAMPING = COARSE(0.8)
 #: Grids of at most so many points are solved directly.
 DIRECT = 16
+
+#: An array, so that one compiled function serves calls with and without a guess
+NO_GUESS = np.empty((0, 0))
 
 #: For functions that are called once: inlined before their types are inferred, they are not
 #: compiled on their own, which saves a third of the time of the first call.
@@ -60,9 +64,19 @@ class Hierarchy(NamedTuple):
     coarsest_inverse: NDArray[np.float32]
 
 
-@kernel
-def solve(east, south, ground, b, tolerance, max_iterations):
-    """Solve ``g u + Σ c (u − u_neighbour) = b``, starting from zero.
+def solve(
+    east: Array,
+    south: Array,
+    ground: Array,
+    b: Array,
+    tolerance: float,
+    max_iterations: int,
+    guess: Array | None = None,
+) -> tuple[Array, int, float]:
+    """Solve ``g u + Σ c (u − u_neighbour) = b``.
+
+    A guess counts with the multiple of it that is nearest to the solution in the norm of the
+    matrix, √(v·Av): it is no worse than zero, which is what the iteration starts from without one.
 
     Args:
         east: conductances between (i, j) and (i, j+1), shape ``(ny, nx − 1)``, positive.
@@ -71,17 +85,24 @@ def solve(east, south, ground, b, tolerance, max_iterations):
         b: right-hand side, shape ``(ny, nx)``.
         tolerance: admissible relative residual ‖b − A u‖₂ / ‖b‖₂.
         max_iterations: after which to give up.
+        guess: what the solution is thought to be, shape ``(ny, nx)``.
 
     Returns:
         The solution ``(ny, nx)``, the iterations made and the relative residual reached, which
         exceeds the tolerance (or is NaN) if the iteration failed.
     """
+    start = NO_GUESS if guess is None else guess
+    return _solve(east, south, ground, b, tolerance, max_iterations, start)
+
+
+@kernel
+def _solve(east, south, ground, b, tolerance, max_iterations, guess):
     rows, cols, start = _grids(ground.shape)
     # One block for everything large: the C library keeps it for the next call, while several
     # would go back to the system and cost more in page faults than the arithmetic
     fields = np.empty((11, 4 * start[1]))
     h = _build(east, south, ground, rows, cols, start, fields)
-    return _iterate(h, b, tolerance, max_iterations, fields[4:])
+    return _iterate(h, b, tolerance, max_iterations, guess, fields[4:])
 
 
 @part
@@ -160,7 +181,7 @@ def _build(east, south, ground, rows, cols, start, fields):
 
 
 @part
-def _iterate(h, b, tolerance, max_iterations, spare):
+def _iterate(h, b, tolerance, max_iterations, guess, spare):
     """Conjugate gradients, preconditioned by one symmetric V-cycle.
 
     The preconditioner ends with a relaxation of the red points, so that their residual is zero
@@ -194,6 +215,22 @@ def _iterate(h, b, tolerance, max_iterations, spare):
     planes.black_points(e, s, load, 1.0, load, r, row, size)
     rho = residual = 1.0
     iterations = 0
+    if guess.size > 0:
+        planes.to_planes(guess, 0, h.unit / norm, x, row)
+        for k in range(2 * size):
+            x[k] /= h.scale[k]
+        planes.red_points(e, s, x, p, row, size)
+        energy = planes.black_points(e, s, x, -1.0, p, q, row, size)
+        work = 0.0
+        for k in range(2 * size):
+            work += x[k] * r[k]
+        multiple = work / energy if energy > 0.0 else 0.0
+        squares = 0.0
+        for k in range(2 * size):
+            x[k] *= multiple
+            r[k] -= multiple * q[k]
+            squares += h.diagonal[k] * (r[k] * r[k])
+        residual = np.sqrt(squares)
     while residual > tolerance and iterations < max_iterations:
         iterations += 1
         # One V-cycle for z; relaxing the black points first makes them z = r

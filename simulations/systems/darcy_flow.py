@@ -70,6 +70,7 @@ class DarcyFlow(Simulation):
     )
 
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("pressure", "Pa")}
+    guess_fields: ClassVar[tuple[str, ...]] = ("u",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fno_paper": {"n": 421},
         "pdebench": {
@@ -110,15 +111,20 @@ class DarcyFlow(Simulation):
         return np.full((self.n, self.n), self.source / self.n**2)
 
     def solve(self, inputs: Inputs) -> Solution:
+        return self.iterate(inputs, None)[0]
+
+    def iterate(self, inputs: Inputs, guess: Solution | None) -> tuple[Solution, int]:
+        """Iterations are those of the conjugate gradients."""
         east, south, sides = conductances_of_cells(inputs["a"])
-        u, _, residual = multigrid.solve(
-            east, south, sides, self._load, self.tolerance, MAX_ITERATIONS
+        start = None if guess is None else guess["u"][0]
+        u, iterations, residual = multigrid.solve(
+            east, south, sides, self._load, self.tolerance, MAX_ITERATIONS, start
         )
         if not residual <= self.tolerance:
             u, residual = _solve_directly(east, south, sides, self._load)
         if not residual <= self.tolerance:
             raise SimulationDiverged(0.0, f"the residual of the pressure stays at {residual:.1e}")
-        return {"u": u[None]}
+        return {"u": u[None]}, iterations
 
     def rescaled(self, factor: float) -> Self:
         return replace(self, n=round(self.n * factor))

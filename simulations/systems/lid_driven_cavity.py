@@ -1,9 +1,11 @@
 """Lid-driven cavity: one number in, a steady flow out."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import count
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -41,6 +43,8 @@ GROWTH, GAIN = 1.25, 2.0
 EASY_REYNOLDS, STRIDE = 150.0, 1.8
 NEWTON_STEPS = 12
 LINEAR_TOLERANCE, LINEAR_PRODUCTS = 0.005, 250
+# A guess is taken at so many modes, and given up if the first step is longer than this share of it
+GUESS_MODES, NEAR = 32, 0.5
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class LidDrivenCavity(Simulation):
         "vortex_vorticity": Field("vorticity there", "1", spatial=False),
         "kinetic_energy": Field("integral of half the squared velocity", "1", spatial=False),
     }
+    guess_fields: ClassVar[tuple[str, ...]] = ("streamfunction",)
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:
@@ -107,10 +112,33 @@ class LidDrivenCavity(Simulation):
         return np.zeros(1)
 
     def solve(self, inputs: Inputs) -> Solution:
+        return self.iterate(inputs, None)[0]
+
+    def iterate(self, inputs: Inputs, guess: Solution | None) -> tuple[Solution, int]:
+        """Iterations are the steps of Newton's method, with however many modes.
+
+        A guess is followed if the first step from it is small.
+        """
         problem = Problem(float(inputs["reynolds"]), self.lid, self.n - NODES_LESS_MODES)
-        with np.errstate(over="ignore", invalid="ignore"):  # a lost step shows in its size
-            c = _refine(problem, _climb(problem), self.tolerance)
-        return _outputs(problem, c, self.n)
+        # A lost step shows in its size
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            c = None if guess is None else self._followed(problem, guess["streamfunction"][0])
+            if c is None:
+                c = _refine(problem, _climb(problem), self.tolerance)
+        return _outputs(problem, c, self.n), next(problem.steps)
+
+    def _followed(self, problem: "Problem", psi: Array) -> Matrix | None:
+        """The solution from a guess of the streamfunction, None if it leads nowhere."""
+        modes = min(problem.most_modes, GUESS_MODES)
+        base = _driving_at_nodes(self.lid, self.n).stream(problem.reynolds)
+        fit = _fit(self.n, modes)
+        c = fit @ (psi[1:-1, 1:-1] - base.psi) @ fit.T
+        with contextlib.suppress(SimulationDiverged, np.linalg.LinAlgError):
+            few = _inverse_jacobian(problem, with_modes(c, problem.few_modes))
+            c, change = _newton_step(problem, c, few)
+            if change <= NEAR:
+                return _refine(problem, c, self.tolerance)
+        return None
 
     def rescaled(self, factor: float) -> Self:
         return replace(self, n=round(self.n * factor))
@@ -145,11 +173,15 @@ class LidDrivenCavity(Simulation):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be solved, with at most so many modes along an axis."""
+    """What is to be solved, with at most so many modes along an axis.
+
+    ``next(steps)`` is the number of Newton steps so far.
+    """
 
     reynolds: float
     lid: str
     most_modes: int
+    steps: Iterator[int] = field(default_factory=count, compare=False)
 
     @property
     def few_modes(self) -> int:
@@ -250,7 +282,7 @@ def _converged(problem: Problem, c: Matrix, accuracy: float) -> Matrix | None:
 
 def _refine(problem: Problem, c: Matrix, tolerance: float) -> Matrix:
     """Raise the resolution, one Newton step for each, until the flow changes little."""
-    few = _inverse_jacobian(problem, c)
+    few = _inverse_jacobian(problem, with_modes(c, min(len(c), problem.few_modes)))
     for _ in range(2 * NEWTON_STEPS):
         modes = min(problem.most_modes, math.ceil(GROWTH * len(c)))
         c, change = _newton_step(problem, with_modes(c, modes), few)
@@ -270,6 +302,7 @@ def _newton_step(problem: Problem, c: Matrix, few: Matrix | None = None) -> tupl
         c: coefficients of the clamped part of ψ.
         few: inverse of the Jacobian of the lowest modes.
     """
+    next(problem.steps)
     space, driving = clamped_square(len(c)), _driving_at_points(problem.lid, len(c))
     reynolds, shape = problem.reynolds, c.shape
     base, part = driving.stream(reynolds), space.derivatives(c)
@@ -315,6 +348,12 @@ def _inverse_jacobian(problem: Problem, c: Matrix) -> Matrix:
     d, biharmonic = space.operators
     inertia = d.x.T @ (omega * d.y + y * d.laplacian) - d.y.T @ (omega * d.x + x * d.laplacian)
     return np.linalg.inv(biharmonic + problem.reynolds * inertia)
+
+
+@cache
+def _fit(n: int, modes: int) -> Matrix:
+    """Coefficients, along one axis, of the clamped field closest to values at the inner nodes."""
+    return np.linalg.pinv(clamped_basis(modes, chebyshev.nodes(n)[1:-1])[0])
 
 
 @cache

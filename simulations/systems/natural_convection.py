@@ -3,8 +3,9 @@
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import count
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -41,7 +42,9 @@ GROWTH, GAIN = 1.25, 4.0
 DIRECT_UP_TO = 22
 LARGEST = 128
 # Relative error of the first resolution, without and with a first guess
-STARTING_ERROR, GUESS_ERROR = 0.1, 0.01
+STARTING_ERROR, GUESS_ERROR = 0.1, 1e-3
+# A guess from which the first step is longer than this share of the solution is given up
+NEAR = 0.5
 # Newton's method converges from the conduction state up to here, then over such strides
 EASY_RAYLEIGH, STRIDE = 3e3, 5.0
 NEWTON_STEPS = 12
@@ -101,6 +104,7 @@ class NaturalConvection(Simulation):
         "velocity": Field("velocity", "1", order=1),
         "nusselt": Field("mean Nusselt number of the hot wall", "1", spatial=False),
     }
+    guess_fields: ClassVar[tuple[str, ...]] = ("temperature", "velocity")
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:
@@ -121,21 +125,32 @@ class NaturalConvection(Simulation):
         return np.zeros(1)
 
     def solve(self, inputs: Inputs) -> Solution:
-        return self._solve_from(None, inputs)
+        return self.iterate(inputs, None)[0]
 
-    def _solve_from(self, guess: Mapping[str, Array] | None, inputs: Inputs) -> Solution:
-        """`solve`, with a first guess of the fields on this grid if there is one."""
+    def iterate(self, inputs: Inputs, guess: Solution | None) -> tuple[Solution, int]:
+        """Iterations are the steps of Newton's method, at whatever resolution.
+
+        A guess is followed if the first step from it is small.
+        """
         problem = Problem(float(inputs["rayleigh"]), float(inputs["prandtl"]), self.n)
-        with np.errstate(over="ignore", invalid="ignore"):  # a lost step shows in its size
-            if guess is not None:
-                n = problem.starting_nodes(GUESS_ERROR)
-                with contextlib.suppress(SimulationDiverged):
-                    state, _ = _newton_step(problem, State(*transfer(*_state_of(guess), n)))
-                    return _fields(_refine(problem, state, self.tolerance), self.n)
-            state = _climb(problem, max(self.tolerance, STARTING_ERROR))
-            if self.tolerance < STARTING_ERROR:
-                state = _refine(problem, state, self.tolerance)
-        return _fields(state, self.n)
+        # A lost step shows in its size
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            state = None if guess is None else self._followed(problem, guess)
+            if state is None:
+                state = _climb(problem, max(self.tolerance, STARTING_ERROR))
+                if self.tolerance < STARTING_ERROR:
+                    state = _refine(problem, state, self.tolerance)
+        return _fields(state, self.n), next(problem.steps)
+
+    def _followed(self, problem: "Problem", guess: Solution) -> State | None:
+        """The solution from a guess of the fields on this grid, None if it leads nowhere."""
+        n = problem.starting_nodes(max(self.tolerance, GUESS_ERROR))
+        start = State(*transfer(*_state_of(guess), n))
+        with contextlib.suppress(SimulationDiverged):
+            state, change = _newton_step(problem, start)
+            if change <= NEAR:
+                return _refine(problem, state, self.tolerance)
+        return None
 
     def rescaled(self, factor: float) -> Self:
         return replace(self, n=2 * round(self.n * factor / 2))
@@ -165,11 +180,15 @@ class NaturalConvection(Simulation):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be solved, with at most ``n_max`` nodes along an axis."""
+    """What is to be solved, with at most ``n_max`` nodes along an axis.
+
+    ``next(steps)`` is the number of Newton steps so far.
+    """
 
     rayleigh: float
     prandtl: float
     n_max: int
+    steps: Iterator[int] = field(default_factory=count, compare=False)
 
     def resolution(self, nodes: float) -> int:
         """The lowest resolution with so many nodes."""
@@ -240,6 +259,7 @@ def _refine(problem: Problem, state: State, tolerance: float) -> State:
 
 def _newton_step(problem: Problem, state: State) -> tuple[State, float]:
     """The next iterate and the relative size of the step."""
+    next(problem.steps)
     take_step = _direct_step if state.n <= DIRECT_UP_TO else _krylov_step
     step = take_step(problem, state)
     state = State(state.psi + step.psi, state.theta + step.theta)

@@ -105,7 +105,7 @@ def test_a_first_guess_changes_the_way_but_not_the_answer(prandtl):
     noisy = {k: f + 0.05 * f.std() * rng.standard_normal(f.shape) for k, f in solution.items()}
     absurd = {k: 1e3 * rng.standard_normal(f.shape) for k, f in solution.items()}
     for guess in (solution, near, noisy, absurd):
-        again = simulation._solve_from(guess, inputs)
+        again = simulation.run(inputs, guess)
         assert (errors(simulation, again, simulation, solution) < 1e-4).all()
 
 
@@ -113,7 +113,7 @@ def test_a_good_first_guess_needs_no_climb(monkeypatch):
     inputs = {"rayleigh": 1e5, "prandtl": 1.0}
     solution = NaturalConvection().solve(inputs)
     monkeypatch.delattr(natural_convection, "_climb")
-    again = NaturalConvection()._solve_from(solution, inputs)
+    again = NaturalConvection().run(inputs, solution)
     assert again["nusselt"] == pytest.approx(solution["nusselt"], rel=1e-5)
 
 
