@@ -1,0 +1,1 @@
+"""What an answer is worth where nobody knows the truth: bounds, domain check, ensembles, guard."""
