@@ -5,7 +5,7 @@ import json
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import torch
 import xarray
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 import simulations
 from simulations.datasets.publish import publish_text, published
@@ -24,6 +24,8 @@ from surrogate import networks
 from surrogate.encoding import Encoding
 from surrogate.networks.network import Network, Signature
 from surrogate.propagation import Propagator, Rollout
+from surrogate.trust import calibration as calibrations
+from surrogate.trust.calibration import Calibration
 
 Array = NDArray[np.floating]
 
@@ -48,6 +50,7 @@ class Surrogate:
             one.
         encoding: the map between physical arrays and the network's tensors.
         training: what is known of how it came to be: history, seeds, errors, cost.
+        calibration: what is promised of its answers, see `surrogate.calibrated`.
     """
 
     def __init__(
@@ -56,11 +59,13 @@ class Surrogate:
         network: nn.Module,
         encoding: Encoding,
         training: Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.simulation = simulation
         self.network = network.eval().to("cpu")
         self.encoding = encoding
         self.training = dict(training or {})
+        self.calibration = calibration
 
     @property
     def learner(self) -> nn.Module:
@@ -85,6 +90,10 @@ class Surrogate:
     def __call__(self, *, seed: int | None = None, **inputs: Any) -> xarray.Dataset:
         """Answer like the simulation: same arguments, same labelled dataset.
 
+        With a calibration the dataset has, for each field ``u``, the ends ``u_lower`` and
+        ``u_upper`` of its band, and ``error_bound`` by ``field``; its attributes say with which
+        ``coverage``, what the band promises, and the input's ``domain_p_value``.
+
         Warns:
             OutOfDomainWarning: a parameter lies outside the range of the training data.
 
@@ -102,7 +111,32 @@ class Surrogate:
             "answered_by": f"surrogate ({self.network_name})",
         }
         solution = {name: values[0] for name, values in answer.items()}
-        return self.simulation.label(solution, complete, attributes)
+        labelled = self.simulation.label(solution, complete, attributes)
+        return self._with_bounds(labelled, batch, answer) if self.calibration else labelled
+
+    def _with_bounds(
+        self, labelled: xarray.Dataset, batch: Mapping[str, Array], answer: Mapping[str, Array]
+    ) -> xarray.Dataset:
+        assert self.calibration is not None
+        found = self.calibration.bounds(self, batch, answer)
+        for name in answer:
+            field = labelled[name]
+            for end, sign in (("lower", -1.0), ("upper", 1.0)):
+                values = (answer[name][0] + sign * found.half_width[name][0]).astype(np.float32)
+                described = f"{end} end of the band of {field.attrs['long_name']}"
+                attributes = {"units": field.attrs["units"], "long_name": described}
+                labelled[f"{name}_{end}"] = (field.dims, values, attributes)
+        labelled["error_bound"] = (
+            "field",
+            [float(found.error[name][0]) for name in answer],
+            {"units": "1", "long_name": "bound on the relative L2 error"},
+        )
+        labelled = labelled.assign_coords(field=list(answer))
+        return labelled.assign_attrs(
+            coverage=self.calibration.coverage,
+            band=self.calibration.promise,
+            domain_p_value=float(found.p_values[0]),
+        )
 
     def predict(self, **inputs: ArrayLike) -> dict[str, Array]:
         """The hot path: a batch of inputs to plain float32 arrays.
@@ -117,11 +151,16 @@ class Surrogate:
             InvalidInput: an input is missing, unknown, or of the wrong shape.
         """
         batch = {name: np.asarray(value) for name, value in inputs.items()}
-        n = self._check_batch(batch)
-        fields, scalars = self.encoding.encode_inputs(batch, batch, n)
+        self._check_batch(batch)
+        return self.answer(batch)
+
+    def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What `predict` does of a batch that is known to be complete, wherever it lies."""
+        n = len(next(iter(inputs.values())))
+        fields, scalars = self.encoding.encode_inputs(inputs, inputs, n)
         with torch.inference_mode():
             fields_out, scalars_out = self.network(fields, scalars)
-        return self.encoding.decode(fields_out, scalars_out, batch)
+        return self.encoding.decode(fields_out, scalars_out, inputs)
 
     def rollout(
         self,
@@ -243,11 +282,19 @@ class Surrogate:
                 )
         return n
 
+    def weights_sha256(self) -> str:
+        """Checksum of the weights: of the file that `save` would write them to."""
+        return hashlib.sha256(save(self._state())).hexdigest()
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: value.contiguous() for name, value in self.learner.state_dict().items()}
+
     def save(self, path: str | Path) -> None:
         """Write a folder of ``config.json``, ``model.safetensors`` and a model card.
 
         Raises:
-            ValueError: the network is not one of the library's and cannot be rebuilt from a name.
+            ValueError: the network is not one of the library's and cannot be rebuilt from a name,
+                or its calibration belongs to other weights.
         """
         learner = self.learner
         if not isinstance(learner, Network):
@@ -258,10 +305,11 @@ class Surrogate:
         assert learner.signature is not None
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / "model.safetensors"
-        state = {name: value.contiguous() for name, value in learner.state_dict().items()}
-        with published(weights) as temporary:
-            save_file(state, temporary)
+        weights = save(self._state())
+        digest = hashlib.sha256(weights).hexdigest()
+        kept = self._save_calibration(folder, digest)
+        with published(folder / "model.safetensors") as temporary:
+            temporary.write_bytes(weights)
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -273,11 +321,22 @@ class Surrogate:
             "signature": asdict(learner.signature),
             "problem": self._describe_problem(),
             "encoding": self.encoding.to_json(),
-            "weights_sha256": _sha256(weights),
+            "weights_sha256": digest,
             "training": self.training,
+            "calibration": kept,
         }
         publish_text(folder / "README.md", self.model_card())
         publish_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        calibrations.remove_others(folder, kept)
+
+    def _save_calibration(self, folder: Path, weights_sha256: str) -> dict[str, Any] | None:
+        if self.calibration is None:
+            return None
+        if self.calibration.weights_sha256 not in ("", weights_sha256):
+            raise ValueError(
+                "calibration: belongs to weights that have been changed since; calibrate again"
+            )
+        return replace(self.calibration, weights_sha256=weights_sha256).save(folder)
 
     def _describe_problem(self) -> dict[str, Any] | None:
         if not isinstance(self.network, Rollout):
@@ -312,6 +371,8 @@ class Surrogate:
         for name, field in self.simulation.fields.items():
             error = f"{100 * errors[name]:.2g} %" if name in errors else "not measured"
             lines.append(f"| `{name}` | {field.description} | {field.unit} | {error} |")
+        if self.calibration is not None:
+            lines += ["", self.calibration.in_words()]
         lines += ["", "```python", "import surrogate", ""]
         lines += ['emulator = surrogate.load("path/to/this/folder")', "emulator(seed=0)", "```", ""]
         return "\n".join(lines)
@@ -363,7 +424,21 @@ def load(path: str | Path) -> Surrogate:
         network.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise SurrogateFileError(f"{weights}: does not fit the network ({error})") from None
-    return Surrogate(simulation, answering, encoding, training)
+    emulator = Surrogate(simulation, answering, encoding, training)
+    emulator.calibration = _load_calibration(folder, config, emulator, expected_digest)
+    return emulator
+
+
+def _load_calibration(
+    folder: Path, config: Mapping[str, Any], emulator: Surrogate, weights_sha256: str
+) -> Calibration | None:
+    described = config.get("calibration")  # files from before there were any have none
+    if described is None:
+        return None
+    try:
+        return calibrations.load(folder, described, emulator, weights_sha256)
+    except ValueError as error:
+        raise SurrogateFileError(f"{folder}/config.json: {error}") from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
