@@ -253,6 +253,7 @@ def _add_models(app: FastAPI, service: Service) -> None:
     for name, served in service.models.items():
         described[name]["can_solve"] = served.can_solve and service.solver is not None
         described[name]["most_samples"] = service.most(served)
+        described[name]["significance"] = service.options.significance
     listed = answers.orjson.dumps({"models": list(described.values())})
     _get(
         app,

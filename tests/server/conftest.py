@@ -1,17 +1,22 @@
 """Services on small surrogates that nothing has to be trained for."""
 
+import asyncio
+import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from starlette.testclient import TestClient
 
 import surrogate
 from surrogate.encoding import Encoding
 from surrogate.networks import PODPolynomial
 from surrogate.server import Options, create_app
+from surrogate.server.protocol import PatientProtocol
 from tests.toy import Toy
 
 
@@ -116,3 +121,41 @@ def service(hot, toy):
     yield start
     for client in clients:
         client.__exit__(None, None, None)
+
+
+class Live:
+    """A service that listens on a port of its own, in a thread."""
+
+    def __init__(self, models, **options):
+        self.app = create_app(models, Options(**options))
+        config = uvicorn.Config(
+            self.app, http=PatientProtocol, ws="none", log_config=None, server_header=False
+        )
+        self.server = uvicorn.Server(config)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        asyncio.run(self.server.serve([self.socket]))
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def live(hot, toy):
+    """Start a service that clients reach over the network."""
+    started = []
+
+    def start(models=None, **options) -> Live:
+        started.append(Live(models or {"hot": hot, "toy": toy}, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
