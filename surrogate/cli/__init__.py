@@ -14,10 +14,23 @@ from surrogate.cli import solvers  # noqa: F401
 from surrogate.cli import datasets  # noqa: F401
 from surrogate.cli import surrogates  # noqa: F401
 from surrogate.cli import growth  # noqa: F401
+from surrogate.cli import serving  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
-EXTRAS = {"dask": "dask", "distributed": "dask", "onnx": "onnx", "onnxscript": "onnx"}
+EXTRAS = {
+    "dask": "dask",
+    "distributed": "dask",
+    "fastapi": "serve",
+    "httptools": "serve",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "orjson": "serve",
+    "prometheus_client": "serve",
+    "pydantic": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
