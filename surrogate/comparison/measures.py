@@ -95,7 +95,9 @@ def quantities(
     if functionals:
         return {name: np.asarray(of(simulation, solution)) for name, of in functionals.items()}
     fields = simulation.fields
-    numbers = {n: np.asarray(solution[n], np.float64) for n, f in fields.items() if not f.spatial}
+    numbers: dict[str, Array] = {
+        n: np.asarray(solution[n], np.float64) for n, f in fields.items() if not f.spatial
+    }
     if numbers:
         return numbers
     grid_weights = simulation.grid.weights

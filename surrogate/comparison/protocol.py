@@ -57,6 +57,17 @@ PILOTS = 3
 BATCH_BYTES = 2**27
 BATCH_REPEATS = 5
 
+# What a comparison keeps of a surrogate's own record
+KEPT = (
+    "seconds",
+    "data_seconds",
+    "tuning_seconds",
+    "trajectories",
+    "history",
+    "best_epoch",
+    "recipe",
+)
+
 NOBODY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -563,9 +574,7 @@ def _examples(
 
 def _training_record(emulator: Surrogate) -> dict[str, Any]:
     """What the comparison needs of the surrogate's own record."""
-    kept = ("seconds", "data_seconds", "tuning_seconds", "trajectories", "history", "best_epoch")
-    kept += ("recipe",)
-    record = {key: emulator.training[key] for key in kept if key in emulator.training}
+    record = {key: emulator.training[key] for key in KEPT if key in emulator.training}
     if "history" in record:  # JSON has no NaN, which a training that broke off ends with
         record["history"] = [
             {key: value if math.isfinite(value) else None for key, value in epoch.items()}

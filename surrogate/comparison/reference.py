@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simulations.simulation import (
+    Array,
     Inputs,
     InvalidInput,
     Simulation,
@@ -18,7 +19,7 @@ from simulations.simulation import (
 from surrogate.comparison.measures import mean_error, solution_errors
 
 #: Errors of one sample against a true solution, by field or quantity
-Measure = Callable[[Simulation, Solution, Solution], dict[str, float]]
+Measure = Callable[[Simulation, Mapping[str, Array], Mapping[str, Array]], dict[str, float]]
 
 #: How many times smaller than an error the reference's own must be to judge it
 MARGIN = 10.0

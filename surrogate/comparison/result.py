@@ -208,7 +208,7 @@ class Comparison:
         """
         if name == self.surrogate.name:
             return self
-        [chosen] = [other for other in self.others if other.name == name] or [None]
+        chosen = next((other for other in self.others if other.name == name), None)
         if chosen is None:
             raise KeyError(f"{name}: there are {[other.name for other in self.others]}")
         return replace(

@@ -54,6 +54,15 @@ def significant(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 9.95 else f"{value:.2g}"
 
 
+def marked(estimate: Estimate | None, factor: float = 1.0) -> str:
+    """For a table: three digits, with the sign of a bound if it is one."""
+    if estimate is None:
+        return "unknown"
+    value = factor * estimate.value
+    number = "never" if math.isinf(value) else f"{float(f'{value:.3g}'):,g}"
+    return f"{estimate.relation.strip('=')}{number}"
+
+
 def bounded(estimate: Estimate, text: str) -> str:
     """``text`` with the words of the estimate's relation before it."""
     return BOUNDS[estimate.relation] + text
@@ -98,7 +107,7 @@ def _other_measures(comparison: "Comparison") -> str:
     for measure, words in (("frames", "nRMSE of the stored times"), ("quantity", "")):
         if measure not in comparison.measures:
             continue
-        other = comparison.measured_by(measure)  # type: ignore[arg-type]
+        other = comparison.measured_by(measure)
         if not words:
             words = "what is asked for (" + ", ".join(other.surrogate.errors) + ")"
         speed_up = other.speed_up()
