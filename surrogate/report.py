@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -38,6 +39,8 @@ DRAWING: Any = {
     "ytick.color": INK,
 }
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 COLOURS = {
@@ -50,18 +53,22 @@ COLOURS = {
 
 
 def write_report(
-    path: str | Path, comparisons: Sequence[Comparison], title: str = "Surrogate against solver"
+    path: str | Path,
+    comparisons: Sequence[Comparison],
+    title: str = "Surrogate against solver",
+    failures: Mapping[str, str] = NOTHING,
 ) -> None:
     """Write a page with the verdict, pictures, tables and provenance of each comparison.
 
     Args:
         path: of the HTML file.
-        comparisons: at least one.
+        comparisons: of which each has a section.
         title: heading of the page.
+        failures: of each system without a comparison, why there is none.
     """
     body = [f"<h1>{escape(title)}</h1>"]
-    if len(comparisons) > 1:
-        body.append(_overview(comparisons))
+    if len(comparisons) + len(failures) > 1:
+        body.append(_overview(comparisons, failures))
     for number, comparison in enumerate(comparisons):
         body.append(_section(comparison, f"system-{number}"))
     write_page(path, title, body)
@@ -80,11 +87,12 @@ def write_page(path: str | Path, title: str, body: Sequence[str]) -> None:
     )
 
 
-def _overview(comparisons: Sequence[Comparison]) -> str:
+def _overview(comparisons: Sequence[Comparison], failures: Mapping[str, str]) -> str:
     items = [
         f'<li><a href="#system-{number}">{escape(c.system)}</a>: {escape(c.outcome)}</li>'
         for number, c in enumerate(comparisons)
     ]
+    items += [f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in failures.items()]
     return f"<ul>{''.join(items)}</ul>"
 
 
@@ -132,6 +140,15 @@ def _key_figures(comparison: Comparison) -> str:
         calls = comparison.break_even(batched=batched)
         if calls is not None and not (batched and model.batch_seconds is None):
             figures.append((_short(calls, _rounded), how))
+    for measure, how in (("frames", "nRMSE of stored times"), ("quantity", "what is asked for")):
+        if measure in comparison.measures:
+            error = comparison.measured_by(measure).surrogate.error
+            figures.append((wording.percent(error), how))
+    if not np.isnan(model.valid_time):
+        end = float(comparison.simulation.times[-1])
+        figures.append((f"{model.valid_time:.3g} of {end:.3g}", "time it holds for"))
+    if model.joules is not None:
+        figures.append((wording.energy(model.joules), "energy of a call"))
     cells = [f"<div><b>{escape(value)}</b><span>{escape(of)}</span></div>" for value, of in figures]
     return f'<div class="figures">{"".join(cells)}</div>'
 
@@ -240,7 +257,10 @@ def _provenance(comparison: Comparison) -> str:
     ]
     if "network" in training:
         facts.append(("network", f"{training['network']}, {training['weights']:,} weights"))
-    for key, words in (("data_seconds", "data"), ("seconds", "training")):
+    if comparison.rationale:
+        facts.append(("other rivals", comparison.rationale))
+    costs = (("data_seconds", "data"), ("tuning_seconds", "tuning"), ("seconds", "training"))
+    for key, words in costs:
         if key in training:
             facts.append((f"cost of the {words}", wording.duration(training[key])))
     for key in ("trajectories", "recipe"):

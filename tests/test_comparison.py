@@ -36,7 +36,10 @@ from surrogate.comparison.equal_error import (
     lower_left_front,
     seconds_at_error,
 )
-from surrogate.comparison.reference import interpolation_error, own_error, refined, solution_errors
+from surrogate.comparison.measures import (
+    solution_errors,
+)
+from surrogate.comparison.reference import interpolation_error, own_error, refined
 from surrogate.comparison.rivals import trivial_rivals
 from surrogate.comparison.timing import Stopwatch, one_thread
 
@@ -162,7 +165,7 @@ def rung(simulation: Ripple, n: int, times_faster: float = 1.0, **training: Any)
 
 
 def run(simulation: Ripple, emulator: Stand, **options: Any) -> Comparison:
-    options = {"n": 6, "clock": CLOCK, "progress": False, **options}
+    options = {"n": 6, "clock": CLOCK, "progress": False, "batch_size": 8, **options}
     return compare(simulation, emulator, **options)  # type: ignore[arg-type]
 
 
@@ -535,9 +538,11 @@ class TestTiming:
             CLOCK.now += next(delays)
             return "answer"
 
-        assert Stopwatch(CLOCK).time(call) == ("answer", pytest.approx(0.03))
+        timed = Stopwatch(CLOCK).time(call)
+        assert (timed.result, timed.seconds) == ("answer", pytest.approx(0.03))
+        assert (timed.calls, timed.joules) == (5, None)
         delays = iter([1.0])
-        assert Stopwatch(CLOCK).time(call) == ("answer", pytest.approx(1.0))
+        assert Stopwatch(CLOCK).time(call).seconds == pytest.approx(1.0)
 
     def test_torch_gets_its_threads_back(self) -> None:
         before = torch.get_num_threads()

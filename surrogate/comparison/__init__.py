@@ -9,8 +9,10 @@ References:
     for fluid-related partial differential equations, Nature Machine Intelligence 6 (2024) 1256.
 """
 
+from surrogate.comparison.fairness import Unfair
 from surrogate.comparison.held_out import DataLeak
+from surrogate.comparison.methods import Method
 from surrogate.comparison.protocol import compare
 from surrogate.comparison.result import Comparison, Contender, Example
 
-__all__ = ["Comparison", "Contender", "DataLeak", "Example", "compare"]
+__all__ = ["Comparison", "Contender", "DataLeak", "Example", "Method", "Unfair", "compare"]

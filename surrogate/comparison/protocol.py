@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -24,15 +25,25 @@ from simulations.simulation import (
     Solution,
     check_setting,
 )
-from surrogate.comparison import held_out, wording
+from surrogate.comparison import fairness, held_out, wording
+from surrogate.comparison.energy import find_meter
+from surrogate.comparison.measures import (
+    Functional,
+    check_answer,
+    frame_errors,
+    mean_error,
+    quantity_errors,
+    solution_errors,
+    valid_time,
+)
+from surrogate.comparison.methods import Method
 from surrogate.comparison.reference import (
+    Measure,
     Reference,
     doubles,
     interpolation_error,
-    mean_error,
     own_error,
     refined,
-    solution_errors,
     solve_or_none,
 )
 from surrogate.comparison.result import Comparison, Contender, Example
@@ -46,6 +57,19 @@ PILOTS = 3
 BATCH_BYTES = 2**27
 BATCH_REPEATS = 5
 
+# What a comparison keeps of a surrogate's own record
+KEPT = (
+    "seconds",
+    "data_seconds",
+    "tuning_seconds",
+    "trajectories",
+    "history",
+    "best_epoch",
+    "recipe",
+)
+
+NOBODY: Mapping[str, Any] = MappingProxyType({})
+
 
 def compare(
     simulation: Simulation,
@@ -55,6 +79,10 @@ def compare(
     seed: int = 0,
     inputs: Literal["fresh", "test"] | Sequence[Inputs] = "fresh",
     dataset: Dataset | str | Path | None = None,
+    others: Mapping[str, Surrogate] = NOBODY,
+    methods: Mapping[str, Method] = NOBODY,
+    functionals: Mapping[str, Functional] = NOBODY,
+    tuning_seconds: float | None = None,
     batch_size: int = 64,
     clock: Callable[[], float] = time.process_time,
     progress: bool = True,
@@ -62,8 +90,9 @@ def compare(
     """Measure a surrogate against its simulation, that one's cheaper versions and trivial rivals.
 
     Errors are relative L2 over space and time on the grid of ``simulation``, against a reference
-    of at least twice its resolution. Times are processor seconds on one thread after a warm-up;
-    everybody answers the same inputs in turn.
+    of at least twice its resolution; beside them stand those of the stored times and of what is
+    asked for, and how long the answers hold, see `surrogate.comparison.measures`. Times are
+    processor seconds on one thread after a warm-up; everybody answers the same inputs in turn.
 
     Args:
         simulation: what the surrogate has learnt, with the same settings.
@@ -74,6 +103,13 @@ def compare(
             test split of ``dataset``; or the inputs themselves, of which ``n`` are not counted.
         dataset: the training data, needed for trivial rivals. By default where the surrogate's
             record says they are.
+        others: further surrogates of the same simulation, such as other seeds, by name; they
+            answer along, and `Comparison.instead` gives the comparison with one of them.
+        methods: other ways to solve than the simulation's, by name: rivals like its own versions.
+        functionals: what is asked of a solution, by name: ``(time, …)`` from a simulation and its
+            fields. By default the fields that are numbers, else the size of each field.
+        tuning_seconds: what was spent on trainings that were given up. By default what the
+            surrogate's record says.
         batch_size: samples in a large batch.
         clock: seconds; see `Stopwatch`.
         progress: show a progress bar on stderr.
@@ -81,24 +117,35 @@ def compare(
     Raises:
         InvalidInput: the surrogate has learnt another problem, or an argument is out of range.
         DataLeak: held-out inputs are among the training data.
+        Unfair: a surrogate would be timed on other hardware, or answers less than the solver.
         DatasetError: the dataset is not the one the surrogate was trained on.
         SimulationDiverged: the reference failed on every input.
     """
     check_setting("n", n, 1, 1e6, integer=True)
     check_setting("seed", seed, 0, integer=True)
     check_setting("batch_size", batch_size, 1, 1e6, integer=True)
-    if simulation.settings != emulator.simulation.settings or type(simulation) is not type(
-        emulator.simulation
-    ):
-        raise InvalidInput(f"emulator: has learnt {emulator.simulation}, not {simulation}")
+    if tuning_seconds is not None:
+        check_setting("tuning_seconds", tuning_seconds, 0)
+    models = [_Predictor("surrogate", "surrogate", emulator)]
+    models += [_Predictor(name, "surrogate", other) for name, other in others.items()]
+    for model in models:
+        _check_problem(simulation, model)
+        fairness.refuse_other_hardware(model.emulator, model.name)
     dataset = _training_data(emulator, dataset)
     cases, origin = _held_out_inputs(simulation, inputs, n, seed, dataset)
-    cautions = _check_leaks(cases, emulator, dataset)
-    stopwatch = Stopwatch(clock)
+    cautions = [c for model in models for c in _check_leaks(cases, model.emulator, dataset)]
+    if dataset is not None:
+        cautions += [c for m in models for c in fairness.foreign_normalisation(m.emulator, dataset)]
+    cautions = list(dict.fromkeys(cautions))
+    meter, energy_in_words = find_meter()
+    stopwatch = Stopwatch(clock, meter)
+    ruler = _Ruler(simulation, functionals)
     ladder = [simulation, *simulation.coarsened()]
     names = _names(ladder)
-    rungs = [_Solver(name, simulation, s) for name, s in zip(names, ladder, strict=True)]
-    model = _Predictor("surrogate", "surrogate", emulator)
+    rungs: list[_Answerer] = [
+        *(_Solver(name, simulation, s) for name, s in zip(names, ladder, strict=True)),
+        *(_Other(name, simulation, method) for name, method in methods.items()),
+    ]
 
     with (
         one_thread(),
@@ -111,8 +158,8 @@ def compare(
         if dataset is not None:
             rivals = trivial_rivals(dataset)
             trivial = [_Predictor(name, "trivial", rival) for name, rival in rivals.items()]
-        everybody: list[_Answerer] = [model, *trivial, *rungs]
-        reference, truths = _reference(simulation, cases, everybody, bar)
+        everybody: list[_Answerer] = [*models, *trivial, *rungs]
+        reference, truths = _reference(ruler, cases, everybody, bar)
         failed = sum(truth is None for truth in truths)
         if failed:
             cautions.append(
@@ -123,7 +170,7 @@ def compare(
         for case, truth in solved:
             # In turn, so that a disturbance of the machine meets everybody
             for answerer, tally in zip(everybody, tallies, strict=True):
-                tally.add(*_timed_errors(simulation, answerer, case, truth, stopwatch))
+                _measure(ruler, answerer, case, truth, stopwatch, tally)
             bar.update()
         batch_size = _affordable_batch(simulation, batch_size)
         batch_seconds = [
@@ -134,25 +181,39 @@ def compare(
         ]
 
     contenders = [
-        Contender(answerer.name, answerer.kind, tally.errors(), tally.median(), batch)
+        tally.contender(answerer, batch)
         for answerer, tally, batch in zip(everybody, tallies, batch_seconds, strict=True)
     ]
     if complaint := stopwatch.complaint():
         cautions.append(complaint)
+    ours, trivials = contenders[: len(models)], contenders[len(models) :][: len(trivial)]
+    record = _training_record(emulator)
+    if tuning_seconds is not None:
+        record["tuning_seconds"] = float(tuning_seconds)
     return Comparison(
         system=type(simulation).__name__,
         settings=simulation.settings,
         inputs={"origin": origin, "parameters": [_parameters(simulation, c) for c, _ in solved]},
-        ladder=tuple(contenders[1 + len(trivial) :]),
-        surrogate=contenders[0],
-        trivial=tuple(contenders[1 : 1 + len(trivial)]),
+        ladder=tuple(contenders[len(models) + len(trivial) :]),
+        surrogate=ours[0],
+        trivial=tuple(trivials),
         reference=reference,
         batch_size=batch_size,
-        training=_training_record(emulator),
-        machine=_machine(clock),
+        training=record,
+        machine={**_machine(clock, emulator), "energy": energy_in_words},
         cautions=tuple(cautions),
-        examples=_examples(simulation, model, contenders[0], solved),
+        others=tuple(ours[1:]),
+        others_training={name: _training_record(other) for name, other in others.items()},
+        rationale=" ".join(f"{name}: {method.rationale}" for name, method in methods.items()),
+        examples=_examples(simulation, models[0], contenders[0], solved),
     )
+
+
+def _check_problem(simulation: Simulation, model: "_Predictor") -> None:
+    learnt = model.emulator.simulation
+    if simulation.settings != learnt.settings or type(simulation) is not type(learnt):
+        whose = "emulator" if model.name == "surrogate" else f"others={model.name}"
+        raise InvalidInput(f"{whose}: has learnt {learnt}, not {simulation}")
 
 
 class _Answerer(Protocol):
@@ -204,38 +265,107 @@ class _Predictor:
         return {name: values[0] for name, values in answer.items()}
 
 
+@dataclass(frozen=True)
+class _Other:
+    """A method that is not the simulation's, on its grid."""
+
+    name: str
+    simulation: Simulation
+    method: Method
+    kind: Literal["solver"] = "solver"
+
+    def prepare(self, inputs: Inputs) -> Inputs:
+        return inputs
+
+    def run(self, prepared: Inputs) -> Solution:
+        return self.method.solve(self.simulation, prepared)
+
+    def finish(self, answer: Solution) -> Solution:
+        return answer
+
+
+@dataclass(frozen=True)
+class _Ruler:
+    """All by which an answer is measured: the same for everybody."""
+
+    simulation: Simulation
+    functionals: Mapping[str, Functional]
+
+    def in_quantities(
+        self, simulation: Simulation, solution: Mapping[str, Array], truth: Mapping[str, Array]
+    ) -> dict[str, float]:
+        return quantity_errors(simulation, solution, truth, self.functionals)
+
+    @property
+    def further(self) -> dict[str, Measure]:
+        """The measures beside the headline, by their names in `MEASURES`."""
+        return {"frames": frame_errors, "quantity": self.in_quantities}
+
+
 @dataclass
 class _Tally:
     """The measurements of one contender, input by input."""
 
     of_inputs: list[dict[str, float]] = field(default_factory=list)
+    further: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    valid_times: list[float] = field(default_factory=list)
+    joules: list[float] = field(default_factory=list)
+    calls: int = 0
 
-    def add(self, errors: dict[str, float], seconds: float) -> None:
-        self.of_inputs.append(errors)
-        self.seconds.append(seconds)
-
-    def errors(self) -> dict[str, tuple[float, ...]]:
-        return {name: tuple(e[name] for e in self.of_inputs) for name in self.of_inputs[0]}
-
-    def median(self) -> float:
+    def contender(self, answerer: "_Answerer", batch_seconds: float | None) -> Contender:
         finite = [s for s in self.seconds if not math.isnan(s)]
-        return float(np.median(finite)) if finite else math.nan
+        median = float(np.median(finite)) if finite else math.nan
+        quartiles = np.quantile(finite, [0.25, 0.75]) if finite else None
+        return Contender(
+            answerer.name,
+            answerer.kind,
+            _by_name(self.of_inputs),
+            median,
+            batch_seconds,
+            spread=None if quartiles is None or not median else float(np.ptp(quartiles) / median),
+            joules=sum(self.joules) / self.calls if self.joules else None,
+            errors_in={name: _by_name(errors) for name, errors in self.further.items()},
+            valid_times=tuple(t for t in self.valid_times if not math.isnan(t)),
+        )
 
 
-def _timed_errors(
-    simulation: Simulation,
+def _by_name(errors: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(e[name] for e in errors) for name in errors[0]}
+
+
+def _measure(
+    ruler: _Ruler,
     answerer: _Answerer,
     inputs: Inputs,
     truth: Solution,
     stopwatch: Stopwatch,
-) -> tuple[dict[str, float], float]:
+    tally: _Tally,
+) -> None:
+    """Time an answer and add its errors to the tally; only `run` is timed."""
     prepared = answerer.prepare(inputs)
+    simulation, answer = ruler.simulation, None
     try:
-        answer, seconds = stopwatch.time(lambda: answerer.run(prepared))
+        timed = stopwatch.time(lambda: answerer.run(prepared))
     except SimulationDiverged:
-        return dict.fromkeys(truth, math.nan), math.nan
-    return solution_errors(simulation, answerer.finish(answer), truth), seconds
+        tally.seconds.append(math.nan)
+    else:
+        answer = answerer.finish(timed.result)
+        tally.seconds.append(timed.seconds)
+        if timed.joules is not None:
+            tally.joules.append(timed.joules)
+            tally.calls += timed.calls
+
+    def errors(measure: Measure) -> dict[str, float]:
+        if answer is None:
+            return dict.fromkeys(measure(simulation, truth, truth), math.nan)
+        return measure(simulation, answer, truth)
+
+    tally.of_inputs.append(errors(solution_errors))
+    for name, measure in ruler.further.items():
+        tally.further.setdefault(name, []).append(errors(measure))
+    if answer is not None:
+        tally.valid_times.append(valid_time(simulation, answer, truth))
 
 
 def _batch_seconds(
@@ -245,7 +375,7 @@ def _batch_seconds(
     chosen = [cases[i % len(cases)] for i in range(size)]
     batch = {name: np.stack([np.asarray(case[name]) for case in chosen]) for name in chosen[0]}
     predictor.run(batch)
-    seconds = [stopwatch.time(lambda: predictor.run(batch))[1] for _ in range(BATCH_REPEATS)]
+    seconds = [stopwatch.time(lambda: predictor.run(batch)).seconds for _ in range(BATCH_REPEATS)]
     return float(np.median(seconds)) / size
 
 
@@ -255,7 +385,7 @@ def _affordable_batch(simulation: Simulation, wanted: int) -> int:
 
 
 def _reference(
-    simulation: Simulation, cases: Sequence[Inputs], everybody: Sequence[_Answerer], bar: Any
+    ruler: _Ruler, cases: Sequence[Inputs], everybody: Sequence[_Answerer], bar: Any
 ) -> tuple[Reference, list[Solution | None]]:
     """Solve all cases with a version fine enough to judge the errors that matter.
 
@@ -265,7 +395,7 @@ def _reference(
     Raises:
         SimulationDiverged: it failed on every input.
     """
-    pilots = cases[:PILOTS]
+    simulation, pilots = ruler.simulation, cases[:PILOTS]
     coarse: list[Solution | None] = [None] * len(pilots)
     with suppress(InvalidInput):
         half = simulation.rescaled(0.5)
@@ -274,7 +404,7 @@ def _reference(
     version = refined(simulation)
     if not doubles(version, simulation):
         coarse = [None] * len(pilots)
-    reference, truths = _solve_reference(simulation, version, cases, coarse, middle, bar)
+    reference, truths = _solve_reference(ruler, version, cases, coarse, middle, bar)
     if reference.resolves <= _smallest_error(simulation, pilots, truths, everybody):
         return reference, truths
     with suppress(InvalidInput, SimulationDiverged):
@@ -282,12 +412,12 @@ def _reference(
         if not doubles(finer, version):
             middle = [None] * len(pilots)
         bar.total += len(cases)
-        return _solve_reference(simulation, finer, cases, middle, truths[:PILOTS], bar)
+        return _solve_reference(ruler, finer, cases, middle, truths[:PILOTS], bar)
     return reference, truths
 
 
 def _solve_reference(
-    simulation: Simulation,
+    ruler: _Ruler,
     version: Simulation,
     cases: Sequence[Inputs],
     coarse: Sequence[Solution | None],
@@ -295,6 +425,7 @@ def _solve_reference(
     bar: Any,
 ) -> tuple[Reference, list[Solution | None]]:
     """Solve all cases with one version, and tell its error from that of two coarser ones."""
+    simulation = ruler.simulation
     truths: list[Solution | None] = []
     native: list[Solution] = []
     for case in cases:
@@ -312,7 +443,11 @@ def _solve_reference(
         raise SimulationDiverged(last.time, f"the reference {version}: {last.reason}")
     error, order = own_error(simulation, coarse, middle, truths[:PILOTS])
     moved = interpolation_error(simulation, version, native)
-    return Reference(version.settings, error, moved, order), truths
+    errors_in = {
+        name: own_error(simulation, coarse, middle, truths[:PILOTS], measure)[0]
+        for name, measure in ruler.further.items()
+    }
+    return Reference(version.settings, error, moved, order, errors_in), truths
 
 
 def _smallest_error(
@@ -328,13 +463,14 @@ def _smallest_error(
         for case, truth in zip(pilots, truths, strict=False):
             try:
                 answer = answerer.finish(answerer.run(answerer.prepare(case)))
+                check_answer(simulation, answer, answerer.name)
             except SimulationDiverged:
                 of_pilots.append(math.nan)
                 continue
             if truth is not None:
                 of_pilots.append(mean_error(solution_errors(simulation, answer, truth)))
         errors.setdefault(answerer.kind, []).append(float(np.mean(of_pilots or [math.nan])))
-    [ours] = errors["surrogate"]
+    ours = min(errors["surrogate"])
     solvers = [error for error in errors["solver"] if not math.isnan(error)]
     if math.isnan(ours) or not solvers:
         return math.inf
@@ -438,8 +574,7 @@ def _examples(
 
 def _training_record(emulator: Surrogate) -> dict[str, Any]:
     """What the comparison needs of the surrogate's own record."""
-    kept = ("seconds", "data_seconds", "trajectories", "history", "best_epoch", "recipe")
-    record = {key: emulator.training[key] for key in kept if key in emulator.training}
+    record = {key: emulator.training[key] for key in KEPT if key in emulator.training}
     if "history" in record:  # JSON has no NaN, which a training that broke off ends with
         record["history"] = [
             {key: value if math.isfinite(value) else None for key, value in epoch.items()}
@@ -451,10 +586,10 @@ def _training_record(emulator: Surrogate) -> dict[str, Any]:
     return record
 
 
-def _machine(clock: Callable[[], float]) -> dict[str, Any]:
+def _machine(clock: Callable[[], float], emulator: Surrogate) -> dict[str, Any]:
     return {
         "threads": 1,
         "clock": getattr(clock, "__name__", type(clock).__name__),
-        "precision": "solvers float64, surrogate float32",
+        "precision": f"solvers float64, surrogate {fairness.precision(emulator)}",
         **machine("physurrogate", "numpy", "numba", "torch"),
     }

@@ -1,9 +1,9 @@
 """The finer solution that everybody is measured against, and how far it can be trusted itself."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,10 @@ from simulations.simulation import (
     SimulationDiverged,
     Solution,
 )
-from surrogate import metrics
+from surrogate.comparison.measures import mean_error, solution_errors
+
+#: Errors of one sample against a true solution, by field or quantity
+Measure = Callable[[Simulation, Mapping[str, Array], Mapping[str, Array]], dict[str, float]]
 
 #: How many times smaller than an error the reference's own must be to judge it
 MARGIN = 10.0
@@ -37,12 +40,14 @@ class Reference:
         error: bound on its relative L2 error on the evaluation grid, mean over fields.
         interpolation_error: what moving it to the evaluation grid adds, estimated.
         order: observed order of convergence, None if none was seen.
+        errors_in: the same bound by other measures, by the name of the measure.
     """
 
     settings: dict[str, Any]
     error: float
     interpolation_error: float
     order: float | None
+    errors_in: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def resolves(self) -> float:
@@ -83,36 +88,12 @@ def solve_elsewhere(simulation: Simulation, solver: Simulation, inputs: Inputs) 
     return solver.transfer_solution(solution, simulation)
 
 
-def solution_errors(
-    simulation: Simulation, solution: Mapping[str, Array], truth: Mapping[str, Array]
-) -> dict[str, float]:
-    """Relative L2 error of each field of one sample over space and time.
-
-    The frame that is an initial condition does not count; points count with the grid's quadrature
-    weights. A solution that is not finite has the error NaN.
-    """
-    given = {declared.initial_of for declared in simulation.field_inputs.values()}
-    grid_weights = simulation.grid.weights
-    errors = {}
-    for name, field in simulation.fields.items():
-        first = int(name in given)
-        weights = grid_weights.reshape(grid_weights.shape + (1,) * field.order)
-        ours, theirs = (np.asarray(s[name], np.float64)[None, first:] for s in (solution, truth))
-        error = metrics.relative_l2(ours, theirs, weights if field.spatial else None)[0]
-        errors[name] = float(error) if np.isfinite(error) else math.nan
-    return errors
-
-
-def mean_error(errors: Mapping[str, float]) -> float:
-    """Mean over fields, as in training."""
-    return float(np.mean(list(errors.values())))
-
-
 def own_error(
     simulation: Simulation,
     coarse: Sequence[Solution | None],
     middle: Sequence[Solution | None],
     fine: Sequence[Solution | None],
+    measure: Measure = solution_errors,
 ) -> tuple[float, float | None]:
     """Error of the finest of three resolutions by its distance from the others.
 
@@ -125,6 +106,7 @@ def own_error(
         coarse: solutions of some inputs; None where a run failed.
         middle: the same at twice the resolution.
         fine: the same at four times the resolution.
+        measure: of the distance between two solutions.
 
     Returns:
         Mean error over inputs (NaN without any), and the order of convergence, if one was observed.
@@ -136,7 +118,7 @@ def own_error(
 
     def distance(these: Sequence[Solution | None], those: Sequence[Solution | None]) -> float:
         pairs = zip(these, those, strict=True)
-        apart = [mean_error(solution_errors(simulation, a, b)) for a, b in pairs if a and b]
+        apart = [mean_error(measure(simulation, a, b)) for a, b in pairs if a and b]
         return float(np.mean(apart)) if apart else math.nan
 
     change, former_change = distance(middle, fine), distance(coarse, middle)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 # A smaller lead may be noise of the clock, and is none
 CLEAR_LEAD = 1.05
+# What half the word length can save a solver at most: less memory to move, twice the lanes
+SINGLE_PRECISION = 2.0
+
+#: By which an error is measured, and in words
+MEASURES = {
+    "l2": "relative L2 over space and time",
+    "frames": "nRMSE of the stored times",
+    "quantity": "quantity of interest",
+}
+Measured = Literal["l2", "frames", "quantity"]
 
 Outcome = Literal[
     "unusable",
@@ -42,6 +52,10 @@ class Contender:
         errors: of each field the relative L2 error of each input, NaN where it failed.
         seconds: median time of one call on one thread.
         batch_seconds: time of one sample in a large batch; None if it was not measured.
+        spread: distance between the quartiles of the inputs' times, relative to their median.
+        joules: energy of one call, where the machine counts it.
+        errors_in: by the name of another of `MEASURES` its errors, as ``errors`` has them.
+        valid_times: of each input the time until which it holds; none without evolution.
     """
 
     name: str
@@ -49,6 +63,10 @@ class Contender:
     errors: Mapping[str, tuple[float, ...]]
     seconds: float
     batch_seconds: float | None = None
+    spread: float | None = None
+    joules: float | None = None
+    errors_in: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    valid_times: tuple[float, ...] = ()
 
     @cached_property
     def headline(self) -> Array:
@@ -69,27 +87,47 @@ class Contender:
     def failure_rate(self) -> float:
         return 1 - self.finished.size / self.headline.size
 
+    @property
+    def valid_time(self) -> float:
+        """Median over inputs; NaN without evolution."""
+        return float(np.median(self.valid_times)) if self.valid_times else math.nan
+
     def quantile(self, probability: float) -> float:
         """Quantile of the headline error over inputs."""
         return float(np.quantile(self.finished, probability)) if self.finished.size else math.nan
 
+    def measured_by(self, measure: Measured) -> "Contender":
+        """The same with the errors of another measure."""
+        return self if measure == "l2" else replace(self, errors=self.errors_in[measure])
+
     def to_json(self) -> dict[str, Any]:
         described = asdict(self)
-        described["errors"] = {
-            name: [None if math.isnan(v) else v for v in values]
-            for name, values in self.errors.items()
-        }
+        described["errors"] = _without_nan(self.errors)
+        described["errors_in"] = {m: _without_nan(e) for m, e in self.errors_in.items()}
         described["seconds"] = None if math.isnan(self.seconds) else self.seconds
         return described
 
     @classmethod
     def from_json(cls, described: Mapping[str, Any]) -> "Contender":
-        errors = {
-            name: tuple(math.nan if v is None else v for v in values)
-            for name, values in described["errors"].items()
-        }
         seconds = math.nan if described["seconds"] is None else described["seconds"]
-        return cls(**{**described, "errors": errors, "seconds": seconds})
+        measures = described.get("errors_in", {})
+        read = {
+            "errors": _with_nan(described["errors"]),
+            "seconds": seconds,
+            "errors_in": {measure: _with_nan(errors) for measure, errors in measures.items()},
+            "valid_times": tuple(described.get("valid_times", ())),
+        }
+        return cls(**{**described, **read})
+
+
+def _without_nan(errors: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
+    return {name: [None if math.isnan(v) else v for v in values] for name, values in errors.items()}
+
+
+def _with_nan(errors: Mapping[str, Sequence[float | None]]) -> dict[str, tuple[float, ...]]:
+    return {
+        name: tuple(math.nan if v is None else v for v in values) for name, values in errors.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +157,7 @@ class Comparison:
         system: name of the simulation.
         settings: of the simulation whose grid everything is measured on.
         inputs: where the held-out inputs come from, and their parameters.
-        ladder: the simulation itself, followed by its cheaper versions.
+        ladder: the simulation itself, followed by its cheaper versions and other methods.
         surrogate: the surrogate.
         trivial: the trivial rivals; none if the training data were not at hand.
         reference: what errors are measured against.
@@ -127,6 +165,9 @@ class Comparison:
         training: the surrogate's own record: history, seconds, size.
         machine: where, when and with which versions the times were taken.
         cautions: what a reader should know before believing the figures.
+        others: further surrogates of the same data, such as other seeds, measured along.
+        others_training: the records of those, by name.
+        rationale: why the ladder is the strongest rival that is known.
         examples: the median and the worst case, for pictures; not part of the JSON.
     """
 
@@ -141,6 +182,9 @@ class Comparison:
     training: Mapping[str, Any]
     machine: Mapping[str, Any]
     cautions: tuple[str, ...] = ()
+    others: tuple[Contender, ...] = ()
+    others_training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rationale: str = ""
     examples: tuple[Example, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
@@ -155,6 +199,53 @@ class Comparison:
     def verdict(self) -> str:
         """What has been shown, in sentences with figures."""
         return wording.verdict(self)
+
+    def instead(self, name: str) -> "Comparison":
+        """The same with another of the surrogates in the place of the surrogate.
+
+        Raises:
+            KeyError: there is no such surrogate.
+        """
+        if name == self.surrogate.name:
+            return self
+        chosen = next((other for other in self.others if other.name == name), None)
+        if chosen is None:
+            raise KeyError(f"{name}: there are {[other.name for other in self.others]}")
+        return replace(
+            self,
+            surrogate=chosen,
+            training=self.others_training[name],
+            others=(self.surrogate, *(other for other in self.others if other is not chosen)),
+            others_training={**self.others_training, self.surrogate.name: self.training},
+            examples=(),
+        )
+
+    @property
+    def measures(self) -> tuple[Measured, ...]:
+        """The names in `MEASURES` by which errors were measured."""
+        return tuple(m for m in MEASURES if m == "l2" or m in self.surrogate.errors_in)  # type: ignore[misc]
+
+    def measured_by(self, measure: Measured) -> "Comparison":
+        """The same comparison with errors of another measure: every conclusion follows from it."""
+        if measure == "l2":
+            return self
+        known = {**asdict(self.reference), "errors_in": {}}
+        known["error"] = self.reference.errors_in.get(measure, math.nan)
+        return replace(
+            self,
+            ladder=tuple(rung.measured_by(measure) for rung in self.ladder),
+            surrogate=self.surrogate.measured_by(measure),
+            trivial=tuple(rival.measured_by(measure) for rival in self.trivial),
+            others=tuple(other.measured_by(measure) for other in self.others),
+            reference=Reference(**known),
+            examples=(),
+        )
+
+    @property
+    def within_single_precision(self) -> bool:
+        """Whether a lead is so small that a solver in single precision might take it."""
+        lead = self.speed_up()
+        return self.winner() == "surrogate" and lead is not None and lead.value < SINGLE_PRECISION
 
     @property
     def data_error(self) -> float:
@@ -194,9 +285,11 @@ class Comparison:
 
     @property
     def invested(self) -> float | None:
-        """Seconds that data and training have cost; the search for a recipe is not known."""
+        """Seconds that data, tuning and training have cost; what is not known of tuning is 0."""
         parts = [self.training.get(key) for key in ("data_seconds", "seconds")]
-        return None if None in parts else float(sum(parts))  # type: ignore[arg-type]
+        if None in parts:
+            return None
+        return float(sum(parts) + self.training.get("tuning_seconds", 0.0))  # type: ignore[arg-type]
 
     def break_even(self, *, batched: bool = False) -> Estimate | None:
         """Calls after which the surrogate has paid for its data and training; None if unknown."""
@@ -259,27 +352,33 @@ class Comparison:
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
-        return (self.surrogate, *self.trivial, *self.ladder)
+        return (self.surrogate, *self.others, *self.trivial, *self.ladder)
 
     def rows(self) -> list[tuple[str, ...]]:
         """The cells of the table, errors in %: a header, and a row for each of `contenders`."""
-        header = ("", "mean", "median", "90 %", "worst", "per call", "batched", "fails")
-        rows: list[tuple[str, ...]] = [header]
-        for contender in self.contenders:
-            fails, batch = contender.failure_rate, contender.batch_seconds
-            figures = [contender.error, *(contender.quantile(q) for q in (0.5, 0.9, 1.0))]
-            rows.append(
-                (
-                    contender.name,
-                    *(wording.percent(value).removesuffix(" %") for value in figures),
-                    wording.duration(contender.seconds),
-                    "" if batch is None else wording.duration(batch),
-                    wording.percent(fails) if fails else "",
-                )
-            )
-        if not any(row[-1] for row in rows[1:]):
-            rows = [row[:-1] for row in rows]
-        return rows
+        columns: list[tuple[str, list[str]]] = [("", [c.name for c in self.contenders])]
+
+        def column(title: str, of: Callable[[Contender], str]) -> None:
+            cells = [of(contender) for contender in self.contenders]
+            if any(cells):
+                columns.append((title, cells))
+
+        def bare(error: float) -> str:
+            return wording.percent(error).removesuffix(" %")
+
+        column("mean", lambda c: bare(c.error))
+        for probability, title in ((0.5, "median"), (0.9, "90 %"), (1.0, "worst")):
+            column(title, lambda c, q=probability: bare(c.quantile(q)))  # type: ignore[misc]
+        for measure, title in (("frames", "nRMSE"), ("quantity", "quantity")):
+            if measure in self.measures:
+                column(title, lambda c, m=measure: bare(c.measured_by(m).error))  # type: ignore[misc]
+        column("holds for", lambda c: f"{c.valid_time:.3g}" if c.valid_times else "")
+        column("per call", lambda c: wording.duration(c.seconds))
+        column("spread", lambda c: "" if c.spread is None else f"{100 * c.spread:.0f} %")
+        column("batched", lambda c: wording.duration(c.batch_seconds) if c.batch_seconds else "")
+        column("energy", lambda c: "" if c.joules is None else wording.energy(c.joules))
+        column("fails", lambda c: wording.percent(c.failure_rate) if c.failure_rate else "")
+        return list(zip(*((title, *cells) for title, cells in columns), strict=True))
 
     def table(self) -> str:
         """Everybody's errors and times as text."""
@@ -305,13 +404,20 @@ class Comparison:
 
         solver = self.solver_seconds
         reference = asdict(self.reference)
-        for key in ("error", "interpolation_error"):
-            reference[key] = None if math.isnan(reference[key]) else reference[key]
+        for known in (reference, reference["errors_in"]):
+            for key, value in known.items():
+                if isinstance(value, float) and math.isnan(value):
+                    known[key] = None
         return {
             "verdict": self.verdict,
             "outcome": self.outcome,
             "solver_seconds_at_equal_error": solver.to_json() if solver else None,
             "speed_up_at_equal_error": estimates(self.speed_up),
+            "speed_up_in": {
+                measure: estimates(self.measured_by(measure).speed_up)
+                for measure in self.measures
+                if measure != "l2"
+            },
             "solver_error_at_equal_time": estimates(self.solver_error),
             "break_even_calls": estimates(self.break_even),
             "system": self.system,
@@ -325,21 +431,26 @@ class Comparison:
             "training": dict(self.training),
             "machine": dict(self.machine),
             "cautions": list(self.cautions),
+            "others": [other.to_json() for other in self.others],
+            "others_training": {name: dict(r) for name, r in self.others_training.items()},
+            "rationale": self.rationale,
         }
 
     @classmethod
     def from_json(cls, described: Mapping[str, Any]) -> "Comparison":
         """Inverse of `to_json`; conclusions are drawn anew, pictures are lost."""
-        reference: dict[str, Any] = {
-            k: math.nan if v is None else v for k, v in described["reference"].items()
-        }
+        reference = _nan_for_none(described["reference"])
         reference["order"] = described["reference"]["order"]
+        reference["errors_in"] = _nan_for_none(reference.get("errors_in", {}))
         return cls(
             ladder=tuple(Contender.from_json(rung) for rung in described["ladder"]),
             surrogate=Contender.from_json(described["surrogate"]),
             trivial=tuple(Contender.from_json(rival) for rival in described["trivial"]),
             reference=Reference(**reference),
             cautions=tuple(described["cautions"]),
+            others=tuple(Contender.from_json(other) for other in described.get("others", ())),
+            others_training=described.get("others_training", {}),
+            rationale=described.get("rationale", ""),
             **{
                 key: described[key]
                 for key in ("system", "settings", "inputs", "batch_size", "training", "machine")
@@ -357,6 +468,10 @@ class Comparison:
         from surrogate.report import write_report
 
         write_report(path, [self])
+
+
+def _nan_for_none(known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in known.items()}
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

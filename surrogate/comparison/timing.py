@@ -5,11 +5,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
+from surrogate.comparison.energy import EnergyMeter
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Timed(Generic[T]):
+    """What a call has returned and cost.
+
+    Attributes:
+        result: of the last repetition.
+        seconds: median over repetitions.
+        joules: energy of all repetitions together; None where nothing counts it.
+        calls: number of repetitions.
+    """
+
+    result: T
+    seconds: float
+    joules: float | None
+    calls: int
+
 
 # A call is repeated until it has run so often or so long: the first of short calls meet cold caches
 REPEATS = 11
@@ -37,15 +57,18 @@ class Stopwatch:
 
     Args:
         clock: a function that returns seconds.
+        meter: of the energy, if there is one.
     """
 
     clock: Callable[[], float] = time.process_time
+    meter: EnergyMeter | None = None
     timed: float = 0.0
     wall: float = 0.0
 
-    def time(self, call: Callable[[], T]) -> tuple[T, float]:
-        """What the call returns, and the median of its seconds."""
+    def time(self, call: Callable[[], T]) -> Timed[T]:
+        """What the call returns, the median of its seconds, and its energy."""
         seconds: list[float] = []
+        before = self.meter.read() if self.meter else ()
         while True:
             wall, start = time.perf_counter(), self.clock()
             result = call()
@@ -53,7 +76,9 @@ class Stopwatch:
             self.timed += seconds[-1]
             self.wall += time.perf_counter() - wall
             if len(seconds) == REPEATS or sum(seconds) > LONG_ENOUGH:
-                return result, statistics.median(seconds)
+                break
+        joules = self.meter.joules(before, self.meter.read()) if self.meter else None
+        return Timed(result, statistics.median(seconds), joules, len(seconds))
 
     def complaint(self) -> str | None:
         """Why the times should be taken with care, if they should."""

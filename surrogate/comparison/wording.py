@@ -40,11 +40,27 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds / size)} {unit}"
 
 
+def energy(joules: float) -> str:
+    """Two or three significant digits in a fitting unit: ``1.9 mJ``, ``12 J``."""
+    units = ((1e3, "kJ"), (1, "J"), (1e-3, "mJ"), (1e-6, "µJ"))
+    size, unit = next((u for u in units if joules >= 0.9995 * u[0]), units[-1])
+    return f"{significant(joules / size)} {unit}"
+
+
 def significant(value: float) -> str:
     """Two significant digits, without an exponent where that reads better."""
     if not math.isfinite(value):
         return "infinitely many" if value > 0 else "n/a"
     return f"{value:,.0f}" if abs(value) >= 9.95 else f"{value:.2g}"
+
+
+def marked(estimate: Estimate | None, factor: float = 1.0) -> str:
+    """For a table: three digits, with the sign of a bound if it is one."""
+    if estimate is None:
+        return "unknown"
+    value = factor * estimate.value
+    number = "never" if math.isinf(value) else f"{float(f'{value:.3g}'):,g}"
+    return f"{estimate.relation.strip('=')}{number}"
 
 
 def bounded(estimate: Estimate, text: str) -> str:
@@ -76,9 +92,47 @@ def verdict(comparison: "Comparison") -> str:
     if not math.isnan(own):
         about = "" if own >= comparison.reference.resolves else "about "
         sentences += f" The solver that made the training data is itself {about}{percent(own)} off."
+    sentences += _other_measures(comparison) + _held(comparison)
+    if comparison.outcome == "the surrogate wins" and comparison.within_single_precision:
+        sentences += " A solver in single precision, which has not been tried, could be twice as "
+        sentences += "fast and would take this lead."
     if not comparison.trivial:
         sentences += " Trivial rivals have not been tried: the training data were not given."
     return sentences
+
+
+def _other_measures(comparison: "Comparison") -> str:
+    """The speed-up at equal error where that is measured otherwise."""
+    parts = []
+    for measure, words in (("frames", "nRMSE of the stored times"), ("quantity", "")):
+        if measure not in comparison.measures:
+            continue
+        other = comparison.measured_by(measure)
+        if not words:
+            words = "what is asked for (" + ", ".join(other.surrogate.errors) + ")"
+        speed_up = other.speed_up()
+        fast = "an unknown speed-up" if speed_up is None else f"a speed-up of {_times_of(speed_up)}"
+        parts.append(f"in {words} it has {percent(other.surrogate.error)} error and {fast}")
+    if not parts:
+        return ""
+    sentence = "; ".join(parts)
+    return f" {sentence[0].upper()}{sentence[1:]}."
+
+
+def _times_of(speed_up: Estimate) -> str:
+    return bounded(speed_up, significant(speed_up.value))
+
+
+def _held(comparison: "Comparison") -> str:
+    """How long the answers hold, beside the best of the solver's versions of the same time."""
+    surrogate = comparison.surrogate
+    if math.isnan(surrogate.valid_time):
+        return ""
+    end = float(comparison.simulation.times[-1])
+    whole = "to the last stored time" if surrogate.valid_time >= end else ""
+    return f" It holds for {surrogate.valid_time:.3g} of {end:.3g} time units" + (
+        f", {whole}." if whole else "."
+    )
 
 
 def _unusable(comparison: "Comparison") -> str:
@@ -141,15 +195,20 @@ def _surrogate_wins(comparison: "Comparison") -> str:
         text += f" ({_times(comparison, True)} in batches)"
     if comparison.invested is not None:
         paid, paid_in_batches = (calls(comparison.break_even(batched=b)) for b in (False, True))
-        text += f" and has paid for its data and training after {paid}"
+        text += f" and has paid for its {_investment(comparison)} after {paid}"
         if comparison.surrogate.batch_seconds is not None:
             text += f" ({paid_in_batches} in batches)"
     return f"{text}."
 
 
+def _investment(comparison: "Comparison") -> str:
+    tuned = comparison.training.get("tuning_seconds")
+    return "data and training" if tuned is None else "data, tuning and training"
+
+
 def _times(comparison: "Comparison", batched: bool) -> str:
     speed_up = comparison.speed_up(batched=batched)
-    return "" if speed_up is None else f"{bounded(speed_up, significant(speed_up.value))} times"
+    return "" if speed_up is None else f"{_times_of(speed_up)} times"
 
 
 def _for_calls(comparison: "Comparison", batched: bool) -> str:
@@ -161,5 +220,5 @@ def _for_calls(comparison: "Comparison", batched: bool) -> str:
     text = f"the surrogate is {times} faster"
     if comparison.invested is not None:
         paid = calls(comparison.break_even(batched=batched))
-        text += f" and has paid for its data and training after {paid}"
+        text += f" and has paid for its {_investment(comparison)} after {paid}"
     return text

@@ -1,0 +1,60 @@
+"""Commands that judge: the suite, and roll-outs made elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surrogate.cli.app import AsJson, Quiet, app
+from surrogate.cli.printing import print_json
+
+
+@app.command()
+def benchmark(
+    systems: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYSTEM]...", help="All systems by default.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Of one core, for each system.")] = 1.0,
+    seeds: Annotated[int, typer.Option(help="Trainings with random initial weights.")] = 3,
+    output: Annotated[
+        Path, typer.Option("-o", help="Folder of the runs; RESULTS.md is beside it.")
+    ] = Path("benchmarks/results"),
+    against: Annotated[
+        Path | None, typer.Option(metavar="OLD.json", help="A former run: show what moved.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure again, with the data and models there are.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare surrogates with their solvers, for the whole catalogue; a killed run continues."""
+    from surrogate import markdown
+    from surrogate.comparison import suite_results
+    from surrogate.comparison.suite import run_suite
+
+    former = None if against is None else suite_results.read_run(against)
+    files = suite_results.files(output)
+    run = run_suite(
+        systems or (),
+        minutes=minutes,
+        seeds=seeds,
+        folder=files["work"],
+        again=again,
+        progress=not quiet,
+    )
+    entries = []
+    for entry in run:
+        entries.append(entry)
+        if not as_json:
+            typer.echo(f"{entry.system}: {entry.verdict}")
+    suite_results.write_run(files["run"], entries)
+    suite_results.write_overview(files["page"], entries)
+    markdown.replace_section("suite", suite_results.section(entries), files["results"])
+    rows = [] if former is None else suite_results.moved(former, entries)
+    if as_json:
+        print_json({"entries": [entry.to_json() for entry in entries], "moved": rows})
+        return
+    if rows:
+        typer.echo(markdown.table(rows))
+    typer.echo(f"{files['run']}, {files['page']}, {files['results']}")
