@@ -25,6 +25,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -87,6 +88,7 @@ class LidDrivenCavity(Simulation):
         "vortex_vorticity": Field("vorticity there", "1", spatial=False),
         "kinetic_energy": Field("integral of half the squared velocity", "1", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(inputs={"reynolds": 1000.0})
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

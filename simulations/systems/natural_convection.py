@@ -28,6 +28,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -101,6 +102,9 @@ class NaturalConvection(Simulation):
         "velocity": Field("velocity", "1", order=1),
         "nusselt": Field("mean Nusselt number of the hot wall", "1", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 96}, inputs={"rayleigh": 1e6, "prandtl": 0.71}
+    )
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:
