@@ -146,19 +146,22 @@ def plot_showcase(solution: xarray.Dataset, figure: Figure) -> list[Axes]:
 def _frames(
     simulation: Simulation, name: str, solution: xarray.Dataset, figure: Figure
 ) -> list[Axes]:
-    """The first, a middle and the last frame, in the same colours."""
+    """The first, a middle and the last frame, in the colours that the later ones need.
+
+    Of a long channel the last one alone.
+    """
     values = solution[name].values
     last = simulation.times.size - 1
-    frames = sorted({0, (last + 1) // 2, last})
-    size = magnitude(simulation, name, values[frames])
+    is_long = simulation.grid.shape[0] > 3 * simulation.grid.shape[1]
+    frames = [last] if is_long else sorted({0, (last + 1) // 2, last})
+    size = magnitude(simulation, name, values[frames[-2:]])
     limits = float(size.min()), float(size.max())
-    wide = simulation.grid.shape[0] > 3 * simulation.grid.shape[1]
-    rows, columns = (len(frames), 1) if wide else (1, len(frames))
-    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    axes = list(figure.subplots(1, len(frames), squeeze=False)[0])
     for frame, ax in zip(frames, axes, strict=True):
-        has_bar = frame == last and not wide
-        plot_field(simulation, name, values, ax, frame=frame, limits=limits, colour_bar=has_bar)
-        if ax is not axes[0] and not wide:
+        plot_field(
+            simulation, name, values, ax, frame=frame, limits=limits, colour_bar=frame == last
+        )
+        if ax is not axes[0]:
             ax.set_ylabel("")
     return axes
 
