@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_FLAGS = --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint slow clean
+.PHONY: demo test lint slow docs notebooks gallery clean
 
 demo: $(VENV)/demo
 	$(BIN)/surrogate demo -o demo-output
@@ -20,8 +20,20 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The pages are in docs/_build/html
+docs: $(VENV)/dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# After an edit of a script: runs it, and keeps the outputs in the notebook beside it
+notebooks: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/execute.py
+
+# After an edit of a solver: its picture and the cost of a call
+gallery: $(VENV)/dev
+	$(BIN)/surrogate gallery -o docs/gallery
+
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output docs/_build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -39,6 +39,7 @@ __all__ = [
     "InvalidInput",
     "Parameter",
     "Sampling",
+    "Showcase",
     "Simulation",
     "SimulationDiverged",
     "Solution",
@@ -277,6 +278,25 @@ class Sampling:
         }
 
 
+@dataclass(frozen=True)
+class Showcase:
+    """The run of a system that a gallery shows: for those whose defaults are cheap, not telling.
+
+    Args:
+        preset: of which the settings are, if not the defaults.
+        settings: those that differ.
+        inputs: those that are not drawn.
+        seed: of the inputs that are drawn.
+        field: name of the field to show; by default the first.
+    """
+
+    preset: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: Inputs = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    field: str | None = None
+
+
 def package_version() -> str:
     """Version of the installed distribution."""
     try:
@@ -306,6 +326,8 @@ class Simulation(ABC):
     guess_fields: ClassVar[tuple[str, ...]] = ()
     #: Settings under which published data were made, by name.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: What a gallery shows.
+    showcase: ClassVar[Showcase] = Showcase()
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> Self:

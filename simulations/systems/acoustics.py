@@ -19,6 +19,7 @@ from simulations.simulation import (
     FieldInput,
     Inputs,
     InvalidInput,
+    Showcase,
     Simulation,
     Solution,
     check_setting,
@@ -320,6 +321,9 @@ class Acoustics(Simulation):
             "pressure": PressureRings(5, (3.0, 5.0), (0.01, 0.02), (0.01, 0.04), 0.0, False),
         },
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        preset="the_well_maze", settings={"n": 128, "n_times": 3}
+    )
 
     def __post_init__(self) -> None:
         check_setting("ndim", self.ndim, 1, 3, integer=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from simulations.inputs import Distribution, GaussianRandomField
-from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
@@ -45,6 +45,9 @@ class AllenCahn(IsotropicScalar):
         "epsilon": Parameter("width of a front", "1", (1e-4, 10.0), (0.01, 0.03), "log")
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("order parameter", "1")}
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"ndim": 2, "n": 192, "n_times": 11}, inputs={"epsilon": 0.01}
+    )
 
     def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
         return 1.0 - inputs["epsilon"] ** 2 * squared

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from simulations.inputs import Distribution, GaussianRandomField, SineWaves
-from simulations.simulation import Array, Field, Inputs, Parameter, Sampling
+from simulations.simulation import Array, Field, Inputs, Parameter, Sampling, Showcase
 from simulations.systems.periodic_scalar import Nonlinear, PeriodicScalar, Symbol
 
 
@@ -79,6 +79,9 @@ class Burgers(PeriodicScalar):
             "sampling": Sampling(cases=[{"nu": 0.1}]),
         },
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 512, "n_times": 101}, inputs={"nu": 0.005}
+    )
     length_unit: ClassVar[str] = "m"
     time_unit: ClassVar[str] = "s"
 

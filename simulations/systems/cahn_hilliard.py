@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from simulations.inputs import Distribution, GaussianRandomField
-from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
@@ -45,6 +45,10 @@ class CahnHilliard(IsotropicScalar):
         "mobility": Parameter("mobility", "1", (1e-6, 1e3), (0.5, 2.0), "log"),
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("concentration difference", "1")}
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"ndim": 2, "n": 192, "length": 128.0, "t_end": 1000.0, "n_times": 11},
+        inputs={"kappa": 1.0, "mobility": 1.0},
+    )
 
     def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
         return inputs["mobility"] * (squared - inputs["kappa"] * squared**2)

@@ -21,6 +21,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -173,6 +174,7 @@ class CompressibleNavierStokes(Simulation):
             "sampling": Sampling(cases=[{"eta": v, "zeta": v} for v in (0.01, 0.1)]),
         },
     }
+    showcase: ClassVar[Showcase] = Showcase(settings={"n": 192}, inputs={"eta": 1e-3, "zeta": 1e-3})
 
     def __post_init__(self) -> None:
         check_setting("ndim", self.ndim, 1, 3, integer=True)

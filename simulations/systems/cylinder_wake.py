@@ -18,6 +18,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -92,6 +93,7 @@ class CylinderWake(Simulation):
             "sampling": Sampling(cases=({"reynolds": 100.0},)),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(inputs={"reynolds": 120.0})
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 5, 1000, integer=True)

@@ -14,6 +14,7 @@ from simulations.simulation import (
     Field,
     Inputs,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -80,6 +81,7 @@ class DoublePendulum(Simulation):
         "rate2": Field("angular velocity of the lower rod", "rad s-1", spatial=False),
         "energy": Field("kinetic and potential energy", "J", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(settings={"t_end": 30.0, "n_times": 3001})
 
     def __post_init__(self) -> None:
         check_setting("t_end", self.t_end, 1e-9, 1e6)

@@ -20,6 +20,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -97,6 +98,7 @@ class Euler(Simulation):
         }
         for boundary in ("open", "periodic")
     }
+    showcase: ClassVar[Showcase] = Showcase(settings={"n": 256}, inputs={"gamma": 1.4})
 
     def __post_init__(self) -> None:
         check_setting("ndim", self.ndim, 1, 3, integer=True)

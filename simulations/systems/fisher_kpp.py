@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any, ClassVar
 
 from simulations.inputs import Bounded, Distribution, GaussianRandomField, SineWaves, Stretched
-from simulations.simulation import Array, Field, Inputs, Parameter, Sampling
+from simulations.simulation import Array, Field, Inputs, Parameter, Sampling, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
@@ -69,6 +69,9 @@ class FisherKPP(IsotropicScalar):
             ),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"ndim": 2, "n": 128, "n_times": 11}, inputs={"diffusivity": 5e-4, "rate": 10.0}
+    )
     admissible: ClassVar[tuple[float, float]] = (0.0, 100.0)
 
     def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:

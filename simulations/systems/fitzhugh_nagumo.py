@@ -18,6 +18,7 @@ from simulations.simulation import (
     Inputs,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -89,6 +90,10 @@ class FitzHughNagumo(Simulation):
             "sampling": Sampling(cases=[{"diffusivity_u": 1e-3, "diffusivity_v": 5e-3, "k": 5e-3}]),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 128, "t_end": 20.0},
+        inputs={"diffusivity_u": 1e-3, "diffusivity_v": 5e-3, "k": 5e-3},
+    )
 
     def __post_init__(self) -> None:
         check_setting("ndim", self.ndim, 1, 3, integer=True)

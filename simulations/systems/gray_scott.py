@@ -18,6 +18,7 @@ from simulations.simulation import (
     Inputs,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -97,6 +98,11 @@ class GrayScott(Simulation):
             "sampling": Sampling(cases=PATTERNS),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 192, "length": 2.0, "t_end": 5000.0, "n_times": 11},
+        inputs={"feed": 0.029, "kill": 0.057},
+        field="B",
+    )
 
     def __post_init__(self) -> None:
         check_setting("ndim", self.ndim, 1, 3, integer=True)

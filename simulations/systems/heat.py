@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_linear import PeriodicLinear
 
 
@@ -32,6 +32,7 @@ class Heat(PeriodicLinear):
         "alpha": Parameter("thermal diffusivity", "m2 s-1", (0.0, 1e6), (1e-3, 1e-2), "log")
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("temperature", "K")}
+    showcase: ClassVar[Showcase] = Showcase(settings={"n": 128}, inputs={"alpha": 1e-3})
 
     def symbol(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Array:
         return -inputs["alpha"] * squared

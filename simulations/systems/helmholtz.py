@@ -20,6 +20,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -117,6 +118,7 @@ class Helmholtz(Simulation):
         "pressure_re": Field("real part of the pressure", "Pa"),
         "pressure_im": Field("imaginary part of the pressure", "Pa"),
     }
+    showcase: ClassVar[Showcase] = Showcase(settings={"n": 128}, inputs={"frequency": 8.0})
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 8, 1000, integer=True)

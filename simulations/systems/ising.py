@@ -17,6 +17,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     Solution,
     check_setting,
@@ -98,6 +99,9 @@ class Ising(Simulation):
         "magnetisation": Field("mean spin", "1", spatial=False),
         "energy": Field("energy per spin over coupling", "1", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 192, "n_times": 11}, inputs={"temperature": 2.269, "field": 0.0}
+    )
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

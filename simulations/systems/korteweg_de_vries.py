@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from simulations.inputs import Distribution, GaussianRandomField
-from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import Nonlinear, PeriodicScalar, Symbol
 
 
@@ -41,6 +41,7 @@ class KortewegDeVries(PeriodicScalar):
         "delta": Parameter("dispersion", "1", (1e-3, 100.0), (0.5, 2.0), "log")
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("elevation", "1")}
+    showcase: ClassVar[Showcase] = Showcase(settings={"n_times": 201}, inputs={"delta": 0.5})
 
     def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
         return 1j * inputs["delta"] * k[0] ** 3

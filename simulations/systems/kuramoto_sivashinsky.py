@@ -9,7 +9,7 @@ import scipy.fft
 
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics.exponential import Spectrum
-from simulations.simulation import Array, Field, Inputs, InvalidInput, Parameter
+from simulations.simulation import Array, Field, Inputs, InvalidInput, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
@@ -58,6 +58,9 @@ class KuramotoSivashinsky(IsotropicScalar):
         "nu": Parameter("hyperviscosity", "1", (0.05, 100.0), (0.5, 1.5))
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("velocity, in 2-D its potential", "1")}
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 512, "length": 128.0, "t_end": 150.0, "n_times": 301}, inputs={"nu": 1.0}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,6 +27,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -92,6 +93,7 @@ class LidDrivenCavity(Simulation):
         "kinetic_energy": Field("integral of half the squared velocity", "1", spatial=False),
     }
     guess_fields: ClassVar[tuple[str, ...]] = ("streamfunction",)
+    showcase: ClassVar[Showcase] = Showcase(inputs={"reynolds": 1000.0})
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from simulations.simulation import (
     Field,
     Inputs,
     Parameter,
+    Showcase,
     Simulation,
     Solution,
     check_setting,
@@ -84,6 +85,9 @@ class LinearElasticity(Simulation):
         "concentration": Field("largest hoop stress of the rim over tension", "1", spatial=False),
         "energy": Field("strain energy of the quarter per thickness", "J m-1", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        inputs={"radius": 0.3, "poisson_ratio": 0.3, "biaxiality": 0.0}, field="von_mises"
+    )
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 4, 4096, integer=True)

@@ -14,6 +14,7 @@ from simulations.simulation import (
     Field,
     Inputs,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -69,6 +70,10 @@ class Lorenz63(Simulation):
         "y": Field("horizontal temperature variation", "1", spatial=False),
         "z": Field("vertical temperature variation", "1", spatial=False),
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"t_end": 50.0, "n_times": 5001},
+        inputs={"sigma": 10.0, "rho": 28.0, "beta": 8 / 3},
+    )
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

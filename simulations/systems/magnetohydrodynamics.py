@@ -19,6 +19,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -117,6 +118,7 @@ class MHD(Simulation):
             "sampling": Sampling(cases=[{"gamma": 5 / 3}]),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(preset="orszag_tang", settings={"n_times": 5})
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 8, 2**20, integer=True)

@@ -29,6 +29,7 @@ from simulations.simulation import (
     Inputs,
     InvalidInput,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -105,6 +106,9 @@ class NaturalConvection(Simulation):
         "nusselt": Field("mean Nusselt number of the hot wall", "1", spatial=False),
     }
     guess_fields: ClassVar[tuple[str, ...]] = ("temperature", "velocity")
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 96}, inputs={"rayleigh": 1e6, "prandtl": 0.71}
+    )
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -112,6 +113,9 @@ class NavierStokes(Simulation):
             "sampling": Sampling({"nu": (5e-4, 2e-3)}),
         },
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        preset="decaying", settings={"n": 192, "n_times": 11}, inputs={"nu": 5e-4}
+    )
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 8, 8192, integer=True)

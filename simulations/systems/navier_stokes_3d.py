@@ -20,6 +20,7 @@ from simulations.simulation import (
     Inputs,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -144,6 +145,11 @@ class NavierStokes3D(Simulation):
             "sampling": Sampling({"nu": (5e-3, 2e-2)}),
         },
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        preset="taylor_green",
+        settings={"n": 48, "t_end": 10.0, "n_times": 5},
+        inputs={"nu": 1 / 400},
+    )
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 8, 4096, integer=True)

@@ -19,6 +19,7 @@ from simulations.simulation import (
     Inputs,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -132,6 +133,9 @@ class RadiativeLayer(Simulation):
             ),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"n": 64, "t_end": 16.0}, inputs={"t_cool": 0.1}
+    )
 
     def __post_init__(self) -> None:
         check_setting("n", self.n, 8, 2**16, integer=True)

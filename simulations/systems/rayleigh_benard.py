@@ -21,6 +21,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -165,6 +166,9 @@ class RayleighBenard(Simulation):
             ),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"nx": 192, "ny": 96, "t_end": 30.0}, inputs={"rayleigh": 3e6, "prandtl": 1.0}
+    )
 
     def __post_init__(self) -> None:
         check_setting("nx", self.nx, 4, 2**16, integer=True)

@@ -19,6 +19,7 @@ from simulations.simulation import (
     FieldInput,
     Inputs,
     Parameter,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -75,6 +76,7 @@ class Schrodinger(Simulation):
         "real": Field("real part of the wave function", "1"),
         "imaginary": Field("imaginary part of the wave function", "1"),
     }
+    showcase: ClassVar[Showcase] = Showcase(inputs={"interaction": 0.0, "frequency": 1.0})
     time_unit: ClassVar[str] = "1"
 
     def __post_init__(self) -> None:

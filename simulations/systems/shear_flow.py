@@ -19,6 +19,7 @@ from simulations.simulation import (
     InvalidInput,
     Parameter,
     Sampling,
+    Showcase,
     Simulation,
     SimulationDiverged,
     Solution,
@@ -157,6 +158,9 @@ class ShearFlow(Simulation):
             ),
         }
     }
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"nx": 128, "ny": 256, "n_times": 3}, inputs={"reynolds": 1e4, "schmidt": 1.0}
+    )
 
     def __post_init__(self) -> None:
         check_setting("nx", self.nx, 8, 16384, integer=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from simulations.inputs import Distribution, GaussianRandomField
-from simulations.simulation import Array, Field, Inputs, Parameter
+from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
 
 
@@ -47,6 +47,10 @@ class SwiftHohenberg(IsotropicScalar):
         "g": Parameter("quadratic coefficient", "1", (-10.0, 10.0), (0.0, 1.0)),
     }
     fields: ClassVar[Mapping[str, Field]] = {"u": Field("amplitude", "1")}
+    showcase: ClassVar[Showcase] = Showcase(
+        settings={"ndim": 2, "n": 192, "length": 100.0, "t_end": 100.0, "n_times": 11},
+        inputs={"r": 0.3, "g": 0.0},
+    )
 
     def linear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Symbol:
         return inputs["r"] - (1 - squared) ** 2

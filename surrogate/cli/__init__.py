@@ -16,6 +16,7 @@ from surrogate.cli import surrogates  # noqa: F401
 from surrogate.cli import growth  # noqa: F401
 from surrogate.cli import serving  # noqa: F401
 from surrogate.cli import benchmark  # noqa: F401
+from surrogate.cli import pictures  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
