@@ -150,10 +150,23 @@ class Run:
         self.forward = torch.compile(self.network) if self.recipe.compile else self.network
         self.average = _copy(self.trainable) if self.recipe.average is not None else {}
         self.best_state = _copy(self.network.state_dict())
+        self.loss = losses.combined(self.recipe.terms, self.encoding.simulation.grid)
+        self.shares = constant(self._field_shares())
         self.channels = [
             (output, constant(output.mean / output.std), constant(output.std / output.std.mean()))
             for output in self.encoding.outputs
         ]
+
+    def _field_shares(self) -> list[float]:
+        """Weight of each field in the loss; their sum is 1."""
+        names = [output.name for output in self.encoding.outputs]
+        given = self.recipe.field_weights or {}
+        if unknown := sorted(given.keys() - set(names)):
+            raise ValueError(f"field_weights={dict(given)}: {unknown[0]} is none of {names}")
+        weights = [float(given.get(name, 1.0)) for name in names]
+        if not sum(weights):
+            raise ValueError(f"field_weights={dict(given)}: leave nothing to learn")
+        return [weight / sum(weights) for weight in weights]
 
     def fit(
         self,
@@ -247,7 +260,7 @@ class Run:
         size = sum(len(batch.scalars_in) for batch in batches)
         total = 0.0
         for batch in batches:
-            loss = self._training_errors(batch, progress).mean()
+            loss = self._loss(batch, progress)
             share = len(batch.scalars_in) / size
             loss.backward(loss.new_tensor(share))
             total += share * float(loss.detach())
@@ -259,13 +272,17 @@ class Run:
         self._update_average()
         return total, size
 
-    def _training_errors(self, batch: Encoded, progress: float) -> Tensor:
+    def _loss(self, batch: Encoded, progress: float) -> Tensor:
+        """What is minimised. Of terms that are not errors of fields, the place is here."""
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, self.recipe.precision == "bfloat16"):
             if isinstance(self.network, Rollout):
-                return self.network.errors(batch, self.weights, progress)
-            predicted = self.forward(batch.fields_in, batch.scalars_in)
-        return self._errors(batch, *predicted)
+                errors = self.network.errors(batch, self.weights, progress, self.loss)
+            else:
+                fields, scalars = self.forward(batch.fields_in, batch.scalars_in)
+        if not isinstance(self.network, Rollout):
+            errors = self._errors(batch, fields, scalars, self.loss)
+        return (errors @ self.shares).mean()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -294,18 +311,25 @@ class Run:
         ]
         return float(torch.cat(errors).mean())
 
-    def _errors(self, batch: Encoded, fields: Tensor, scalars: Tensor) -> Tensor:
-        """Relative L2 error in physical units of each sample and field, ``(batch, fields)``."""
+    def _errors(
+        self,
+        batch: Encoded,
+        fields: Tensor,
+        scalars: Tensor,
+        loss: losses.Loss = losses.relative_l2,
+    ) -> Tensor:
+        """Error in physical units of each sample and field, ``(batch, fields)``."""
         errors = []
         for output, offset, scale in self.channels:
             predicted = (fields if output.spatial else scalars)[..., output.channels]
             target = (batch.fields_out if output.spatial else batch.scalars_out)[
                 ..., output.channels
             ]
-            weights = self.weights if output.spatial else None
-            errors.append(
-                losses.relative_l2(scale * (predicted + offset), scale * (target + offset), weights)
-            )
+            predicted, target = scale * (predicted + offset), scale * (target + offset)
+            if output.spatial:
+                errors.append(loss(predicted, target, self.weights))
+            else:
+                errors.append(losses.relative_l2(predicted, target))
         return torch.stack(errors, dim=1)
 
     def save(self, path: Path) -> None:

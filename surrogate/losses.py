@@ -1,11 +1,72 @@
-"""Training losses on torch tensors, one formula a function: ``(prediction, target, weights)``."""
+"""Training losses on torch tensors, one formula a function: ``(prediction, target, weights)``.
+
+`combined` makes one of several, by name, as a recipe asks for them.
+"""
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from simulations.grid import Grid
+
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""Of each sample the error of a prediction, ``(batch,)``."""
+
+NAMES = ("relative_l2", "h1", "spectral_power")
+#: Blind to part of an error, so that nothing can be learnt from them alone
+COMPANIONS = ("spectral_power",)
+
+
+def combined(terms: Mapping[str, float], grid: Grid) -> Loss:
+    """The sum of losses, each times its weight.
+
+    The length of `h1` is that of the shortest axis over 2π: both of its terms weigh the same for
+    the longest wave, in whatever unit axes are.
+
+    Args:
+        terms: of each loss, one of `NAMES`, its weight.
+        grid: where the values live.
+
+    Raises:
+        ValueError: there is no such loss, or the grid has not what it needs.
+    """
+    parts: list[tuple[float, Loss]] = []
+    for name, weight in terms.items():
+        if name == "relative_l2":
+            parts.append((weight, relative_l2))
+        elif name == "h1":
+            parts.append((weight, _h1_on(grid)))
+        elif name == "spectral_power":
+            if not any(grid.periodic):
+                raise ValueError(f"loss='{name}': needs a periodic axis, of {grid.names} none is")
+            parts.append((weight, partial(spectral_power, grid=grid)))
+        else:
+            raise ValueError(f"loss={name!r}: must be one of {list(NAMES)}")
+
+    def loss(prediction: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        return sum(
+            (weight * part(prediction, target, weights) for weight, part in parts),
+            start=target.new_zeros(len(target)),
+        )
+
+    return loss
+
+
+def _h1_on(grid: Grid) -> Loss:
+    if not grid.ndim:
+        raise ValueError("loss='h1': needs an axis of space, there is none")
+    for axis in grid.axes:
+        if axis.interpolation == "none":
+            raise ValueError(
+                f"loss='h1': there is no slope along {axis.name}, whose points are individuals"
+            )
+        if not axis.is_periodic and axis.points.size < 3:
+            raise ValueError(f"loss='h1': axis {axis.name} needs 3 points")
+    shortest = min(axis.bounds[1] - axis.bounds[0] for axis in grid.axes)
+    return partial(h1, grid=grid, length=shortest / (2 * math.pi))
 
 
 def relative_l2(prediction: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -21,8 +82,12 @@ def relative_l2(prediction: Tensor, target: Tensor, weights: Tensor | None = Non
     if weights is not None:
         difference, size = weights * difference, weights * size
     error, norm = difference.flatten(1).sum(1), size.flatten(1).sum(1)
-    # The gradient of a root is infinite at 0, where a perfect prediction would put it
-    return torch.sqrt(error + 1e-24 * norm) / torch.sqrt(norm + torch.finfo(norm.dtype).tiny)
+    # The gradient of a root is infinite at 0, where a perfect prediction would put it, and where
+    # one of zeros does: what is learnt there has no direction
+    error = error + 1e-24 * norm
+    perfect = error == 0
+    root = torch.sqrt(error.masked_fill(perfect, 1.0)).masked_fill(perfect, 0.0)
+    return root / torch.sqrt(norm + torch.finfo(norm.dtype).tiny)
 
 
 def h1(
@@ -97,7 +162,7 @@ def spectral_power(
     """
     if not any(grid.periodic):
         raise ValueError(f"grid: a spectrum needs a periodic axis, of {grid.names} none is")
-    shells = _shells(grid).to(target.device)
+    shells = _shells(grid)
     ours = _energies(prediction, weights, grid, shells)
     truth = _energies(target, weights, grid, shells)
     floor = 1e-7 * truth.sum(1, keepdim=True) + torch.finfo(truth.dtype).tiny
@@ -110,7 +175,8 @@ def _derivative(u: Tensor, grid: Grid, axis: int) -> Tensor:
     if not along.is_periodic:
         points = torch.as_tensor(along.points, dtype=u.dtype, device=u.device)
         return torch.gradient(u, spacing=(points,), dim=dim, edge_order=2)[0]
-    k = 2 * math.pi / (along.bounds[1] - along.bounds[0]) * torch.arange(n // 2 + 1)
+    longest = 2 * math.pi / (along.bounds[1] - along.bounds[0])
+    k = longest * torch.arange(n // 2 + 1, dtype=torch.float64)
     if n % 2 == 0:
         k[-1] = 0.0
     k = k.to(u).reshape(-1, *(1,) * (u.ndim - dim - 1))
@@ -142,4 +208,4 @@ def _energies(u: Tensor, weights: Tensor | None, grid: Grid, shells: Tensor) -> 
     power = power.reshape(u.shape[0], shells.numel(), -1)
     whole = min(int(shells.select(d - 1, u.shape[d] // 2).min()) for d in dims)
     sums = power.new_zeros(u.shape[0], int(shells.max()) + 1, power.shape[2])
-    return sums.index_add(1, shells.flatten(), power)[:, : whole + 1]
+    return sums.index_add(1, shells.flatten().to(u.device), power)[:, : whole + 1]

@@ -398,8 +398,21 @@ class Rollout(nn.Module):
         """Whether `Network.prepare` of the network looks at the steps."""
         return isinstance(self.network, Network) and self.network.is_fitted
 
-    def errors(self, batch: Encoded, weights: Tensor, progress: float) -> Tensor:
-        """Training errors ``(batch, fields)`` of examples that start at random stored times."""
+    def errors(
+        self,
+        batch: Encoded,
+        weights: Tensor,
+        progress: float,
+        loss: losses.Loss = losses.relative_l2,
+    ) -> Tensor:
+        """Training errors ``(batch, fields)`` of examples that start at random stored times.
+
+        Args:
+            batch: encoded trajectories.
+            weights: quadrature weights of the grid points, ``(*grid, 1)``.
+            progress: share of the training that is done.
+            loss: of fields; scalars have relative L2 errors.
+        """
         n, steps = len(batch.scalars_in), self.problem.steps(progress)
         start = torch.randint(self.times - steps, (n, 1), device=batch.scalars_in.device)
         # The history and the unrolled steps; nothing else of a trajectory is touched
@@ -429,16 +442,16 @@ class Rollout(nn.Module):
                 for kind, ours, true in zip(predicted, answer, truth, strict=True):
                     predicted[kind].append(ours)
                     target[kind].append(true)
-        stacked = {kind: torch.stack(values, 1) for kind, values in predicted.items()}
-        truths = {kind: torch.stack(values, 1) for kind, values in target.items()}
         errors = []
         for kind, part, offset, scale in self.slots:
             offset, scale = offset.to(states), scale.to(states)
-            errors.append(
-                losses.relative_l2(
-                    scale * (stacked[kind][..., part] + offset),
-                    scale * (truths[kind][..., part] + offset),
-                    None if kind == "scalars" else weights,
-                )
+            # Steps are channels, as the stored times of an operator are
+            ours, true = (
+                torch.cat([scale * (frame[..., part] + offset) for frame in frames[kind]], -1)
+                for frames in (predicted, target)
             )
+            if kind == "scalars":
+                errors.append(losses.relative_l2(ours, true))
+            else:
+                errors.append(loss(ours, true, weights))
         return torch.stack(errors, 1)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from simulations.simulation import InvalidInput, check_setting
+from surrogate import losses
 
 SCHEDULES = ("one_cycle", "cosine", "step")
 OPTIMIZERS = ("adamw", "muon")
@@ -42,6 +43,11 @@ class Recipe:
             weights stay in float32 and validation too; or ``"float64"``, whose weights are rounded
             to float32 when all is done.
         compile: run the network through ``torch.compile``.
+        loss: what is minimised: a name of `surrogate.losses.NAMES`, or weights of several by name,
+            whose weighted sum is taken. Outputs without space have relative L2 errors in any case.
+            What is validated is always the relative L2 error, so that recipes can be compared.
+        field_weights: of fields by name, 1 for those not named. The loss is the weighted mean over
+            fields; what is validated, the plain one.
         patience: epochs without a better validation error after which to stop.
         seed: of the initial weights and the order of the batches.
 
@@ -62,6 +68,8 @@ class Recipe:
     average: float | None = None
     precision: str = "float32"
     compile: bool = False
+    loss: str | Mapping[str, float] = "relative_l2"
+    field_weights: Mapping[str, float] | None = None
     patience: int | None = None
     seed: int = 0
 
@@ -84,6 +92,13 @@ class Recipe:
             check_setting("average", self.average, 0, 1 - 1e-9)
         if self.patience is not None:
             check_setting("patience", self.patience, 1, 1e7, integer=True)
+        self._check_weights("loss", self.terms, 1e-12)
+        for name in self.terms:
+            _check_choice("loss", name, losses.NAMES)
+        if not self.terms.keys() - losses.COMPANIONS:
+            raise InvalidInput(f"loss={self.loss!r}: does not see all errors; add another to it")
+        if self.field_weights is not None:
+            self._check_weights("field_weights", self.field_weights, 0.0)
         if self.schedule == "step":
             check_setting("halve_every", self.halve_every or 0, 1, 1e7, integer=True)
         elif self.halve_every is not None:
@@ -91,6 +106,18 @@ class Recipe:
                 f"halve_every={self.halve_every!r}: belongs to schedule='step', "
                 f"not {self.schedule!r}"
             )
+
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """Weights of the losses by name."""
+        return {self.loss: 1.0} if isinstance(self.loss, str) else self.loss
+
+    @staticmethod
+    def _check_weights(setting: str, weights: Any, smallest: float) -> None:
+        if not isinstance(weights, Mapping) or not weights:
+            raise InvalidInput(f"{setting}={weights!r}: must be weights by name")
+        for name, weight in weights.items():
+            check_setting(f"{setting}[{name!r}]", weight, smallest, 1e12)
 
     @classmethod
     def of(cls, network: nn.Module, given: Mapping[str, Any]) -> "Recipe":

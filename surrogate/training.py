@@ -40,8 +40,9 @@ def train(
 ) -> Surrogate:
     """Train a network on a dataset and return it as a `Surrogate`.
 
-    The loss is the relative L2 error of each field, averaged over fields. Weights are selected by
-    the error on the *validation* split; the test split is looked at once, at the end.
+    The loss is the relative L2 error of each field, averaged over fields, unless the recipe says
+    otherwise. Weights are selected by that error on the *validation* split; the test split is
+    looked at once, at the end.
 
     Args:
         dataset: a dataset, or what `simulations.open_dataset` opens: a folder of this library or

@@ -179,6 +179,66 @@ def test_zero_with_a_finite_gradient_at_equality(name, dtype):
             assert torch.isfinite(same.grad).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-16, 1e-25])
+def test_nothing_predicted_as_nothing_is_right_and_has_no_slope(dtype, size):
+    target = torch.full((2, 3), size, dtype=dtype)
+    prediction = target.clone().requires_grad_(True)
+    target.requires_grad_(True)
+    error = losses.relative_l2(prediction, target)
+    assert (error < 1e-11).all()
+    error.sum().backward()
+    assert (prediction.grad.abs() < 1e-3).all()
+    assert torch.isfinite(target.grad).all()
+
+
+def test_a_zero_among_others_takes_nothing_from_them():
+    target = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+    prediction = torch.tensor([[0.0, 0.0], [3.0, 9.0]], requires_grad=True)
+    error = losses.relative_l2(prediction, target)
+    error.sum().backward()
+    assert error.tolist() == pytest.approx([0.0, 1.0])
+    assert prediction.grad.flatten().tolist() == pytest.approx([0.0, 0.0, 0.0, 0.2])
+
+
+def test_combined_is_the_weighted_sum():
+    grid = GRIDS["channel"]
+    prediction, target = fields(grid)
+    w = weights_of(grid)
+    found = losses.combined({"relative_l2": 2.0, "h1": 3.0, "spectral_power": 0.5}, grid)
+    expected = (
+        2.0 * losses.relative_l2(prediction, target, w)
+        + 3.0 * losses.h1(prediction, target, w, grid=grid, length=1.5 / (2 * np.pi))
+        + 0.5 * losses.spectral_power(prediction, target, w, grid=grid)
+    )
+    torch.testing.assert_close(found(prediction, target, w), expected)
+
+
+def test_values_and_slopes_of_the_longest_wave_weigh_the_same_in_any_unit():
+    for length in (1e-9, 1.0, 1e6):
+        grid = Grid((Axis.periodic("x", 16, length),))
+        x = torch.as_tensor(grid.axes[0].points) / length
+        one = torch.ones(1, 16, 1, dtype=torch.float64)
+        wave = one + torch.sin(2 * np.pi * x)[:, None]
+        found = losses.combined({"h1": 1.0}, grid)(wave, one, None)
+        assert found.item() == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "message"),
+    [
+        ("h1", Grid(()), "loss='h1': needs an axis of space, there is none"),
+        ("h1", Grid((Axis.members("body", 4),)), "loss='h1': there is no slope along body"),
+        ("h1", Grid((Axis.cells("x", 2),)), "loss='h1': axis x needs 3 points"),
+        ("spectral_power", GRIDS["walls"], "loss='spectral_power': needs a periodic axis"),
+        ("l1", GRIDS["walls"], r"loss='l1': must be one of \['relative_l2', "),
+    ],
+)
+def test_a_loss_that_a_grid_cannot_have_is_refused(name, grid, message):
+    with pytest.raises(ValueError, match=message):
+        losses.combined({name: 1.0}, grid)
+
+
 @given(st.floats(1e-3, 1e3), st.integers(0, 1000))
 def test_a_change_of_unit_changes_no_loss(factor, seed):
     grid = GRIDS["channel"]

@@ -293,6 +293,31 @@ def test_pushforward_sees_the_last_step_only(dataset, make):
         assert rollout.network.change.grad.abs() > 0
 
 
+def test_a_loss_sees_the_steps_of_a_field_as_its_channels(dataset, make):
+    encoding = Encoding.of_dataset(dataset)
+    samples = dataset.load("valid")
+    seen = []
+
+    def loss(prediction, target, weights):
+        assert weights is encoding.weights
+        seen.append((prediction, target))
+        return (prediction - target).flatten(1).square().sum(1)
+
+    rollout = make(change=0.1, unroll=4)  # from the first of five frames
+    errors = rollout.errors(encoding.encode(samples), encoding.weights, 0.0, loss)
+    assert errors.shape == (len(samples), 4)
+    assert len(seen) == 3  # power is no field
+    for (prediction, target), name in zip(seen, ("theta", "flux", "load"), strict=True):
+        assert prediction.shape == target.shape
+        first = encoding.first_frame[name]
+        std = np.mean(encoding.moments[name][1])
+        stored = samples.fields[name][:, first : first + 4] / std
+        stored = np.moveaxis(stored, 1, 3).reshape(*target.shape)
+        np.testing.assert_allclose(target, stored, rtol=1e-4, atol=1e-4)
+    theta = seen[0][0]
+    assert not torch.equal(theta[..., 0], theta[..., 3])
+
+
 def test_noise_has_the_deviation_asked_for(dataset, make):
     batch = Encoding.of_dataset(dataset).encode(dataset.load("train"))
     weights = Encoding.of_dataset(dataset).weights

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import surrogate
-from surrogate import cli, loop, optimizers
+from surrogate import cli, loop, losses, optimizers
 from surrogate.encoding import Encoding
 from surrogate.recipe import Recipe
 from tests.test_training import Affine, quick_compile  # noqa: F401
@@ -207,6 +207,75 @@ def test_networks_of_every_kind_train_in_every_precision(dataset, network, preci
         assert other.training["test_relative_l2"][name] == pytest.approx(error, rel=0.05)
 
 
+def physical(encoding, encoded, name):
+    """Values of a field in units of its mean deviation, ``(batch, *grid, channels)``."""
+    output = next(o for o in encoding.outputs if o.name == name)
+    values = (encoded[0] if output.spatial else encoded[1])[..., output.channels].detach()
+    mean, std = torch.as_tensor(output.mean), torch.as_tensor(output.std)
+    return (values * std + mean) / std.mean()
+
+
+def test_the_loss_is_the_one_asked_for_with_fields_as_they_are_weighted(dataset):
+    weights = {"theta": 3.0, "flux": 0.0}
+    terms = {"relative_l2": 0.5, "h1": 2.0}
+    run, data = begun(dataset, loss=terms, field_weights=weights)
+    batch, encoding, grid = data.everything(), run.encoding, run.encoding.simulation.grid
+    answers, truths = run.network(batch.fields_in, batch.scalars_in), batch[2:]
+    w = encoding.weights
+    total = 0.0
+    for name, weight in {"theta": 3.0, "flux": 0.0, "load": 1.0, "power": 1.0}.items():
+        ours, true = (physical(encoding, pair, name) for pair in (answers, truths))
+        if name == "power":
+            error = losses.relative_l2(ours, true)
+        else:
+            error = 0.5 * losses.relative_l2(ours, true, w) + 2.0 * losses.h1(
+                ours, true, w, grid=grid, length=1 / (2 * np.pi)
+            )
+        total += weight / 5 * error.mean()
+    loss, _ = run.step([batch], 1e-3)
+    assert loss == pytest.approx(float(total), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"loss": "h1"},
+        {"loss": {"relative_l2": 1.0, "spectral_power": 0.1}},
+        {"loss": "h1", "precision": "bfloat16"},
+        {"field_weights": {"theta": 10.0}},
+    ],
+    ids=str,
+)
+def test_validation_is_in_relative_l2_whatever_is_minimised(dataset, recipe):
+    plain = surrogate.train(dataset, Affine(), epochs=1, learning_rate=1e-9, progress=False)
+    other = surrogate.train(
+        dataset, Affine(), epochs=1, learning_rate=1e-9, progress=False, **recipe
+    )
+    ours, theirs = (emulator.training["history"][0] for emulator in (plain, other))
+    assert theirs["valid"] == pytest.approx(ours["valid"], rel=1e-5)
+    assert abs(theirs["train"] - ours["train"]) > 1e-3 * ours["train"]
+
+
+def test_what_a_loss_weighs_is_what_it_learns(dataset):
+    def error(**recipe):
+        emulator = surrogate.train(
+            dataset, Affine(), epochs=20, learning_rate=0.02, progress=False, **recipe
+        )
+        return emulator.training["test_relative_l2"]["theta"]
+
+    assert error(field_weights={"flux": 0, "load": 0, "power": 0}) < 0.9 * error(
+        field_weights={"theta": 0}
+    )
+
+
+def test_a_weighted_field_that_is_not_there_is_named(dataset):
+    with pytest.raises(ValueError, match=r"field_weights=.*: heat is none of \['theta', "):
+        surrogate.train(dataset, Affine(), field_weights={"heat": 1.0}, progress=False)
+    everything = dict.fromkeys(Toy.fields, 0.0)
+    with pytest.raises(ValueError, match="leave nothing to learn"):
+        surrogate.train(dataset, Affine(), field_weights=everything, progress=False)
+
+
 def test_compile_is_off_unless_asked_for(dataset, quick_compile):  # noqa: F811
     plain = surrogate.train(dataset, Affine(), epochs=2, progress=False)
     assert quick_compile == []
@@ -277,6 +346,13 @@ def test_a_budget_that_building_exceeds_still_trains(dataset, monkeypatch):
         ({"accumulate": 1.5}, "accumulate=1.5: must be an integer"),
         ({"average": 1.0}, "average=1.0: must be a number in"),
         ({"precision": "float16"}, "precision='float16': must be one of"),
+        ({"loss": "l1"}, r"loss='l1': must be one of \['relative_l2', 'h1', 'spectral_power'\]"),
+        ({"loss": {"h1": -1}}, r"loss\['h1'\]=-1: must be a number in"),
+        ({"loss": {}}, r"loss=\{\}: must be weights by name"),
+        ({"loss": 3}, "loss=3: must be weights by name"),
+        ({"loss": "spectral_power"}, "loss='spectral_power': does not see all errors"),
+        ({"field_weights": "theta"}, "field_weights='theta': must be weights by name"),
+        ({"field_weights": {"u": "x"}}, r"field_weights\['u'\]='x': must be a number in"),
         ({"compile": 1}, r"compile=1: must be one of \[False, True\]"),
     ],
 )
