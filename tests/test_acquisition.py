@@ -255,6 +255,7 @@ class TestAcquire:
             ({"pools": 3}, "pools: not part of a selection; there are"),
             ({"layer": "first"}, "layer='first': must be one of"),
             ({"score": lambda *_: np.ones(3)}, "score: must answer one number a candidate"),
+            ({"score": disagreement, "method": "lcmd"}, "score: is what sbal goes by, not lcmd"),
             ({"score": lambda _, b: -np.ones(len(b["kappa"]))}, "none below 0"),
         ],
     )
