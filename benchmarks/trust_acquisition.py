@@ -83,7 +83,7 @@ def _polynomials(*terms: int) -> list[Network]:
 
 CASES = {
     "natural convection": Case(
-        partial(_here, simulations.NaturalConvection, n=16),
+        partial(_here, simulations.NaturalConvection, n=24),
         partial(_polynomials, 60, 30),
         "polynomials of two parameters, 60 and 30 terms",
         initial=24,
