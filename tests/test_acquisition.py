@@ -15,8 +15,8 @@ from simulations.datasets import SPLITS
 from simulations.designs import sample_generator
 from simulations.generation import execution
 from surrogate.cli import run as command_line
-from surrogate.trust.acquisition import batches, growth
-from surrogate.trust.acquisition.measures import LONGEST_FEATURE, disagreement, features
+from surrogate.trust.acquisition import batches, growth, measures
+from surrogate.trust.acquisition.measures import disagreement, features
 from tests.toy import Toy
 
 SMALL = Toy(n=6, n_times=2)
@@ -156,23 +156,24 @@ class TestMeasures:
         fields, scalars = network(*members[0].encoding.encode_inputs(batch, batch, 3))
         assert torch.allclose(y, torch.cat([fields.flatten(1), scalars], 1), atol=1e-5)
 
+    def test_features_of_answers_measure_relative_differences(self, members, monkeypatch):
+        answer = members[0].predict(**batch_of(SMALL, 4))
+        larger = {
+            name: np.stack([y[0], 1.1 * y[0], 100 * y[1], 110 * y[1]]) for name, y in answer.items()
+        }
+        monkeypatch.setattr(members[0], "predict", lambda **_: larger)
+        found = features(members[0], {}, "output")
+        expected = np.sqrt(len(answer)) * np.log(1.1)
+        assert np.linalg.norm(found[0] - found[1]) == pytest.approx(expected, rel=1e-4)
+        assert np.linalg.norm(found[2] - found[3]) == pytest.approx(expected, rel=1e-4)
+        assert np.linalg.norm(found[0] - found[2]) > 4
+
     def test_long_features_keep_their_distances(self):
-        simulation = Toy(n=32)
-        encoding = surrogate.encoding.Encoding(
-            simulation,
-            dict.fromkeys([*simulation.fields, "source"], (0.0, 1.0)),
-            dict.fromkeys(simulation.parameters, (-1.0, 1.0)),
-        )
-        network = surrogate.Climatology().build(encoding.signature)
-        emulator = surrogate.Surrogate(simulation, network, encoding)
-        count = encoding.signature.out_channels * 32 * 16 + encoding.signature.out_scalars
-        assert count > LONGEST_FEATURE
-        outputs = torch.as_tensor(rng().normal(size=(6, count))).float()
-        network.forward = lambda fields, scalars: (outputs, scalars[:, :0])
-        sketched = features(emulator, batch_of(simulation, 6))
-        assert sketched.shape == (6, LONGEST_FEATURE)
+        values = rng().normal(size=(6, 5000))
+        sketched = measures._sketch(torch.as_tensor(values))
+        assert sketched.shape == (6, measures.LONGEST_FEATURE)
         for i in range(5):
-            exact = float((outputs[i] - outputs[i + 1]).norm())
+            exact = np.linalg.norm(values[i] - values[i + 1])
             assert np.linalg.norm(sketched[i] - sketched[i + 1]) == pytest.approx(exact, rel=0.2)
 
 
@@ -255,6 +256,7 @@ class TestAcquire:
             ({"pools": 3}, "pools: not part of a selection; there are"),
             ({"layer": "first"}, "layer='first': must be one of"),
             ({"score": lambda *_: np.ones(3)}, "score: must answer one number a candidate"),
+            ({"score": disagreement, "method": "lcmd"}, "score: is what sbal goes by, not lcmd"),
             ({"score": lambda _, b: -np.ones(len(b["kappa"]))}, "none below 0"),
         ],
     )

@@ -67,9 +67,26 @@ def features(emulator: Surrogate, batch: Batch, layer: str = "last") -> Array:
         emulator: whose network it is.
         batch: as for `disagreement`.
         layer: ``"last"`` for what enters the last dense layer (of a propagator the mean over
-            steps), ``"output"`` for the normalised outputs. A network without dense layers, such as
-            a polynomial, has outputs alone.
+            steps), ``"output"`` for the answer: the shape of each field, ``y / ‖y‖``, and its size,
+            ``log ‖y‖``, so that equal distances are equal relative differences. A network without
+            dense layers, such as a polynomial, has answers alone.
     """
+    if layer == "last":
+        entering = _last_layer(emulator, batch)
+        if entering is not None:
+            return _sketch(entering)
+    answer = emulator.predict(**batch)
+    shapes, sizes = [], []
+    for name, values in answer.items():
+        flat = torch.as_tensor(values[:, emulator.encoding.first_frame[name] :]).double().flatten(1)
+        size = flat.norm(dim=1, keepdim=True).clamp_min(np.finfo(np.float32).tiny)
+        shapes.append(flat / size)
+        sizes.append(size.log())
+    return np.concatenate([_sketch(torch.cat(shapes, dim=1)), torch.cat(sizes, dim=1)], axis=1)
+
+
+def _last_layer(emulator: Surrogate, batch: Batch) -> Tensor | None:
+    """What enters the dense layer that is called last, if there is one that knows samples."""
     n = len(next(iter(batch.values())))
     inputs = emulator.encoding.encode_inputs(batch, batch, n)
     entered: dict[nn.Module, list[Tensor]] = {}
@@ -79,18 +96,17 @@ def features(emulator: Surrogate, batch: Batch, layer: str = "last") -> Array:
         entered[module] = [*earlier, arguments[0]]
 
     dense = [module for module in emulator.learner.modules() if isinstance(module, nn.Linear)]
-    hooks = [module.register_forward_pre_hook(note) for module in dense if layer == "last"]
+    hooks = [module.register_forward_pre_hook(note) for module in dense]
     try:
         with torch.inference_mode():
-            outputs, scalars = emulator.network(*inputs)
+            emulator.network(*inputs)
     finally:
         for hook in hooks:
             hook.remove()
-    if entered:
-        last = list(entered.values())[-1]
-        if len(last[0]) == n:  # graphs have their nodes in one row
-            return _sketch(torch.stack([values.flatten(1) for values in last]).mean(dim=0))
-    return _sketch(torch.cat([outputs.flatten(1), scalars], dim=1))
+    last = list(entered.values())[-1] if entered else []
+    if not last or len(last[0]) != n:  # graphs have all nodes in one row
+        return None
+    return torch.stack([values.flatten(1) for values in last]).mean(dim=0)
 
 
 def _sketch(values: Tensor) -> Array:

@@ -1,5 +1,6 @@
 """`acquire`: from a pool of candidates those whose solutions a surrogate lacks most."""
 
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +15,18 @@ import simulations
 from simulations import Dataset, Grown, Sobol
 from simulations.datasets.compression import Compression
 from simulations.designs import ATTEMPT_STRIDE, Columns, Draws, sample_generator
-from simulations.generation.plan import plan_shards
+from simulations.generation.plan import ShardPlan, plan_shards
 from simulations.grown import Round
 from simulations.simulation import Inputs, InvalidInput, Simulation, check_setting
 from surrogate.emulator import OutOfDomainWarning, Surrogate
 from surrogate.trust.acquisition.batches import RULES, core_set, largest_cluster, stochastic_batch
-from surrogate.trust.acquisition.measures import LAYERS, Score, disagreement, features
+from surrogate.trust.acquisition.measures import (
+    LAYERS,
+    Batch,
+    Score,
+    disagreement,
+    features,
+)
 
 METHODS = ("sbal", "lcmd", "coreset", "sobol", "random")
 
@@ -185,53 +192,50 @@ def acquire(
     start = before.seen + by_chance
     seen = start + (chosen if method == "sobol" else pool if chosen else 0)
     if seen > ATTEMPT_STRIDE:
-        raise InvalidInput(f"pool={pool}: the dataset has no {ATTEMPT_STRIDE} draws")
-    candidates = np.arange(start, seen)
+        raise InvalidInput(f"pool={pool}: a dataset has {ATTEMPT_STRIDE} draws")
 
     began = time.perf_counter()
-    draws = before.seen + np.arange(by_chance)
-    scores: list[float | None] = [None] * by_chance
+    candidates = np.arange(start, seen)
+    scores: list[float | None] = [None] * chosen
     columns: Columns = {}
-    if chosen and method == "sobol":
-        draws = np.concatenate([draws, candidates])
-        scores += [None] * chosen
+    if method == "sobol":
         columns = _next_of_sobol(simulation, before, chosen, held.seed)
+    elif method == "sbal" and chosen:
+
+        def asked(batch: Batch) -> NDArray[Any]:
+            return (score or disagreement)(members, batch)
+
+        measured = _measured(asked, _drawn(simulation, held.seed, candidates))
+        _check_scores(measured, pool, members)
+        key = (*CHOICE_STREAM, len(before.rounds))
+        rng = np.random.default_rng(np.random.SeedSequence(chosen_by.seed, spawn_key=key))
+        best = stochastic_batch(
+            measured, chosen, rng, rule=chosen_by.rule, sharpness=chosen_by.sharpness
+        )
+        candidates = candidates[best]
+        scores = [float(value) if np.isfinite(value) else None for value in measured[best]]
     elif chosen:
 
-        def of_pool(measure: Callable[[dict[str, NDArray[Any]]], NDArray[Any]]) -> NDArray[Any]:
-            drawn = (simulation.sample(sample_generator(held.seed, int(i))) for i in candidates)
-            return _measured(measure, drawn)
+        def seen_as(batch: Batch) -> NDArray[Any]:
+            return features(members[0], batch, chosen_by.layer)
 
-        if method == "sbal":
-            rng = np.random.default_rng(
-                np.random.SeedSequence(
-                    chosen_by.seed, spawn_key=(*CHOICE_STREAM, len(before.rounds))
-                )
-            )
-            measured = of_pool(lambda batch: (score or disagreement)(members, batch))
-            _check_scores(measured, len(candidates), members)
-            best = stochastic_batch(
-                measured, chosen, rng, rule=chosen_by.rule, sharpness=chosen_by.sharpness
-            )
-            scores += [float(s) if np.isfinite(s) else None for s in measured[best]]
-        else:
-            network, layer = members[0], chosen_by.layer
-            known = (held.inputs(i) for p in _training_shards(manifest) for i in p)
-            trained = _measured(lambda batch: features(network, batch, layer), known)
-            measured = of_pool(lambda batch: features(network, batch, layer))
-            pick = largest_cluster if method == "lcmd" else core_set
-            best = pick(measured, trained, chosen)
-            scores += [None] * chosen
-        draws = np.concatenate([draws, candidates[best]])
+        known = (held.inputs(i) for plan in _training_shards(manifest) for i in plan.indices)
+        pick = largest_cluster if method == "lcmd" else core_set
+        there = _measured(seen_as, _drawn(simulation, held.seed, candidates))
+        candidates = candidates[pick(there, _measured(seen_as, known), chosen)]
     added = Round(
-        draws=tuple(draws.tolist()),
+        draws=(*range(before.seen, start), *candidates.tolist()),
         reasons=("random",) * by_chance + (method,) * chosen,
         seen=seen,
-        scores=tuple(scores),
+        scores=(*[None] * by_chance, *scores),
         columns={name: [*[None] * by_chance, *values.tolist()] for name, values in columns.items()},
     )
     seconds = time.perf_counter() - began
     return Acquisition(simulation, manifest, Grown((*before.rounds, added)), seconds)
+
+
+def _drawn(simulation: Simulation, seed: int, candidates: NDArray[np.integer]) -> Iterator[Inputs]:
+    return (simulation.sample(sample_generator(seed, index)) for index in candidates.tolist())
 
 
 def _listed(emulator: Surrogate | Sequence[Surrogate]) -> Sequence[Surrogate]:
@@ -247,6 +251,8 @@ def _check(
         raise InvalidInput(
             "emulator: one surrogate cannot disagree; give several, a score, or another method"
         )
+    if method != "sbal" and score is not None:
+        raise InvalidInput(f"score: is what sbal goes by, not {method}")
     manifests = [dict(member.training.get("dataset", {})) for member in members]
     for manifest in manifests:
         if manifest.get("seed") is None:
@@ -273,9 +279,7 @@ def _check_scores(scores: NDArray[Any], n: int, members: Sequence[Surrogate]) ->
         )
 
 
-def _measured(
-    measure: Callable[[dict[str, NDArray[Any]]], NDArray[Any]], drawn: Iterator[Inputs]
-) -> NDArray[Any]:
+def _measured(measure: Callable[[Batch], NDArray[Any]], drawn: Iterator[Inputs]) -> NDArray[Any]:
     """A measure of many inputs, of which few are in memory at a time."""
     parts = []
     with warnings.catch_warnings():
@@ -286,24 +290,13 @@ def _measured(
     return np.concatenate(parts)
 
 
-def _batches(drawn: Iterator[Inputs]) -> Iterator[dict[str, NDArray[Any]]]:
-    pending: list[Inputs] = []
-    for inputs in drawn:
-        pending.append(inputs)
-        if len(pending) == BATCH:
-            yield _stacked(pending)
-            pending = []
-    if pending:
-        yield _stacked(pending)
+def _batches(drawn: Iterator[Inputs]) -> Iterator[Batch]:
+    while inputs := list(itertools.islice(drawn, BATCH)):
+        yield {name: np.stack([np.asarray(each[name]) for each in inputs]) for name in inputs[0]}
 
 
-def _stacked(inputs: Sequence[Inputs]) -> dict[str, NDArray[Any]]:
-    return {name: np.stack([np.asarray(each[name]) for each in inputs]) for name in inputs[0]}
-
-
-def _training_shards(manifest: Mapping[str, Any]) -> Iterator[tuple[int, ...]]:
-    """Places in the training split."""
-    return (plan.indices for plan in plan_shards(manifest) if plan.split == "train")
+def _training_shards(manifest: Mapping[str, Any]) -> Iterator[ShardPlan]:
+    return (plan for plan in plan_shards(manifest) if plan.split == "train")
 
 
 def _next_of_sobol(simulation: Simulation, before: Grown, n: int, seed: int) -> Columns:
