@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.deploy import export
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
+    from surrogate.inverse import (
+        ModelError,
+        Observations,
+        calibrate,
+        optimise,
+        sensitivity,
+    )
     from surrogate.networks import (
         FNO,
         MLP,
@@ -50,6 +57,8 @@ _HOMES = {
     "GraphNet": "surrogate.networks",
     "Koopman": "surrogate.networks",
     "MLP": "surrogate.networks",
+    "ModelError": "surrogate.inverse",
+    "Observations": "surrogate.inverse",
     "OutOfDomainWarning": "surrogate.emulator",
     "PODLinear": "surrogate.networks",
     "PODNet": "surrogate.networks",
@@ -61,10 +70,13 @@ _HOMES = {
     "Transolver": "surrogate.networks",
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
+    "calibrate": "surrogate.inverse",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
     "load": "surrogate.emulator",
+    "optimise": "surrogate.inverse",
+    "sensitivity": "surrogate.inverse",
     "train": "surrogate.training",
     "warm_start": "surrogate.trust.warm_start",
 }
@@ -82,6 +94,8 @@ __all__ = [
     "GaussianProcess",
     "GraphNet",
     "Koopman",
+    "ModelError",
+    "Observations",
     "OutOfDomainWarning",
     "PODLinear",
     "PODNet",
@@ -93,10 +107,13 @@ __all__ = [
     "Transolver",
     "TuckerFNO",
     "UNet",
+    "calibrate",
     "compare",
     "export",
     "find_learning_rate",
     "load",
+    "optimise",
+    "sensitivity",
     "train",
     "warm_start",
 ]
