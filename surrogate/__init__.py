@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from surrogate.comparison import Comparison, compare
     from surrogate.deploy import export
     from surrogate.emulator import OutOfDomainWarning, Surrogate, SurrogateFileError, load
+    from surrogate.inverse import (
+        ModelError,
+        Observations,
+        calibrate,
+        optimise,
+        sensitivity,
+    )
     from surrogate.networks import (
         FNO,
         MLP,
@@ -51,6 +58,8 @@ _HOMES = {
     "GraphNet": "surrogate.networks",
     "Koopman": "surrogate.networks",
     "MLP": "surrogate.networks",
+    "ModelError": "surrogate.inverse",
+    "Observations": "surrogate.inverse",
     "OutOfDomainWarning": "surrogate.emulator",
     "PODLinear": "surrogate.networks",
     "PODNet": "surrogate.networks",
@@ -63,11 +72,14 @@ _HOMES = {
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
     "acquire": "surrogate.trust.acquisition",
+    "calibrate": "surrogate.inverse",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
     "grow": "surrogate.trust.acquisition",
     "load": "surrogate.emulator",
+    "optimise": "surrogate.inverse",
+    "sensitivity": "surrogate.inverse",
     "train": "surrogate.training",
     "warm_start": "surrogate.trust.warm_start",
 }
@@ -85,6 +97,8 @@ __all__ = [
     "GaussianProcess",
     "GraphNet",
     "Koopman",
+    "ModelError",
+    "Observations",
     "OutOfDomainWarning",
     "PODLinear",
     "PODNet",
@@ -97,11 +111,14 @@ __all__ = [
     "TuckerFNO",
     "UNet",
     "acquire",
+    "calibrate",
     "compare",
     "export",
     "find_learning_rate",
     "grow",
     "load",
+    "optimise",
+    "sensitivity",
     "train",
     "warm_start",
 ]

@@ -10,6 +10,7 @@ import pytest
 import xarray
 
 import simulations
+import surrogate
 from simulations import verification
 from simulations.datasets import Compression, Dataset
 from simulations.verification.check import Check, at_most
@@ -263,3 +264,45 @@ def test_simulations_works_where_torch_is_not_installed():
         "import simulations\nsimulations.Burgers(n=32, n_times=2)(seed=0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_calibrate_reads_a_table_and_answers_in_json(run, model, tmp_path):
+    emulator = surrogate.load(model)
+    truth = emulator.simulation(nu=0.02, seed=1)
+    np.save(tmp_path / "u0.npy", truth.u[0].values)
+    table = tmp_path / "observed.csv"
+    places = [(t, x) for t in (1, 2) for x in (3, 17)]
+    rows = [
+        f"u,{float(truth.u[t, x])},{float(truth.time[t])},{float(truth.x[x])},0.1"
+        for t, x in places
+    ]
+    table.write_text("\n".join(["field,value,time,x,noise", *rows]))
+    known = ("-p", f"u0={tmp_path / 'u0.npy'}", "--draws", 10)
+    predicted = tmp_path / "predicted.nc"
+    code, out, _ = run("calibrate", model, table, *known, "--json", "-o", predicted)
+    assert code == 0
+    low, high = emulator.encoding.ranges["nu"]
+    found = json.loads(out)
+    assert low <= found["parameters"]["nu"]["mean"] <= high
+    assert found["model_error"] == "error on the test split"
+    with xarray.open_dataset(predicted, engine="h5netcdf") as answer:
+        assert {"u", "u_lower", "u_upper"} <= set(answer.data_vars)
+    code, _, err = run("calibrate", model, tmp_path / "u0.npy", *known)
+    assert code == 2
+    assert "observations are .csv or .nc" in err
+
+
+def test_sensitivity_and_optimise_say_what_the_solver_says(run, model, tmp_path):
+    emulator = surrogate.load(model)
+    np.save(tmp_path / "u0.npy", emulator.simulation(seed=1).u[0].values)
+    known = ("-p", f"u0={tmp_path / 'u0.npy'}")
+    code, out, _ = run("sensitivity", model, *known, "-n", 16, "--control", 8)
+    assert code == 0
+    assert "of the solver" in out
+    assert "solver runs: 8" in out
+    code, _, err = run("optimise", model, "--minimise", "u", *known)
+    assert code == 2
+    assert "objective='u': must be a function, or one of the fields without space" in err
+    code, _, err = run("optimise", model, *known)
+    assert code == 2
+    assert "needs one of --minimise FIELD and --maximise FIELD" in err

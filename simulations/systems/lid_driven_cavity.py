@@ -134,7 +134,7 @@ class LidDrivenCavity(Simulation):
         modes = min(problem.most_modes, GUESS_MODES)
         base = _driving_at_nodes(self.lid, self.n).stream(problem.reynolds)
         fit = _fit(self.n, modes)
-        c = fit @ (psi[1:-1, 1:-1] - base.psi) @ fit.T
+        c: Matrix = fit @ np.asarray(psi[1:-1, 1:-1] - base.psi, np.float64) @ fit.T
         with contextlib.suppress(SimulationDiverged, np.linalg.LinAlgError):
             few = _inverse_jacobian(problem, with_modes(c, problem.few_modes))
             c, change = _newton_step(problem, c, few)

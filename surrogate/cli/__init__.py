@@ -17,6 +17,7 @@ from surrogate.cli import growth  # noqa: F401
 from surrogate.cli import serving  # noqa: F401
 from surrogate.cli import benchmark  # noqa: F401
 from surrogate.cli import pictures  # noqa: F401
+from surrogate.cli import inverse  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
@@ -32,6 +33,7 @@ EXTRAS = {
     "pydantic": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "emcee": "inverse",
 }
 
 
