@@ -35,18 +35,25 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.trust.bounds import calibrated
+    from surrogate.trust.calibration import Calibration
+    from surrogate.trust.ensemble import Ensemble
+    from surrogate.trust.guard import Guard, guard
 
 _HOMES = {
+    "Calibration": "surrogate.trust.calibration",
     "ChannelsFirst": "surrogate.networks",
     "Climatology": "surrogate.networks",
     "Comparison": "surrogate.comparison",
     "Constrained": "surrogate.networks",
     "DilatedResNet": "surrogate.networks",
+    "Ensemble": "surrogate.trust.ensemble",
     "FNO": "surrogate.networks",
     "FactorizedFNO": "surrogate.networks",
     "DeepONet": "surrogate.networks",
     "GaussianProcess": "surrogate.networks",
     "GraphNet": "surrogate.networks",
+    "Guard": "surrogate.trust.guard",
     "Koopman": "surrogate.networks",
     "MLP": "surrogate.networks",
     "OutOfDomainWarning": "surrogate.emulator",
@@ -60,9 +67,11 @@ _HOMES = {
     "Transolver": "surrogate.networks",
     "TuckerFNO": "surrogate.networks",
     "UNet": "surrogate.networks",
+    "calibrated": "surrogate.trust.bounds",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
+    "guard": "surrogate.trust.guard",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
 }
@@ -70,15 +79,18 @@ _HOMES = {
 __all__ = [
     "FNO",
     "MLP",
+    "Calibration",
     "ChannelsFirst",
     "Climatology",
     "Comparison",
     "Constrained",
     "DeepONet",
     "DilatedResNet",
+    "Ensemble",
     "FactorizedFNO",
     "GaussianProcess",
     "GraphNet",
+    "Guard",
     "Koopman",
     "OutOfDomainWarning",
     "PODLinear",
@@ -91,9 +103,11 @@ __all__ = [
     "Transolver",
     "TuckerFNO",
     "UNet",
+    "calibrated",
     "compare",
     "export",
     "find_learning_rate",
+    "guard",
     "load",
     "train",
 ]

@@ -13,6 +13,7 @@ from surrogate.cli.app import FAILED, MISUSED, OK, app
 from surrogate.cli import solvers  # noqa: F401
 from surrogate.cli import datasets  # noqa: F401
 from surrogate.cli import surrogates  # noqa: F401
+from surrogate.cli import trust  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing

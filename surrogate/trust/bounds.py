@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import simulations
-from simulations.datasets import SPLITS, Dataset, DatasetError, Trajectories, open_dataset
+from simulations.datasets import SPLITS, Dataset, DatasetError, open_dataset
 from simulations.designs import Draws
 from simulations.simulation import (
     Inputs,
@@ -21,7 +21,7 @@ from simulations.simulation import (
     SimulationDiverged,
     check_setting,
 )
-from surrogate.comparison.held_out import refuse_leaks, refuse_redrawn
+from surrogate.comparison.held_out import SAME_FIELD, DataLeak, refuse_redrawn
 from surrogate.comparison.reference import solution_errors
 from surrogate.emulator import Surrogate
 from surrogate.trust import conformal, scores
@@ -113,7 +113,8 @@ class Solved:
             DatasetError: the split is empty or incomplete.
         """
         samples = dataset.load(split)
-        return cls(_inputs_of(dataset.simulation, samples), dict(samples.fields))
+        inputs = [_stored_inputs(dataset, *part) for part in _parts(dataset, split)]
+        return cls(_joined(inputs), dict(samples.fields))
 
 
 def calibrated(
@@ -273,7 +274,7 @@ def calibrate(
             scaled_half_width[name] = np.asarray(_level(ratios, coverage, promise, fraction))
         difficulty = scores.largest(found.error)
         before = scores.largest(scale_of(shaping, seen.answer).error)
-        candidates = np.append(np.quantile(before, np.arange(1, 10) / 10), np.inf)
+        candidates = np.append(np.quantile(before, np.arange(1, 10) / 10, method="higher"), np.inf)
     return Calibration(
         coverage=float(coverage),
         n=len(levels),
@@ -465,15 +466,14 @@ def training_inputs(
         DatasetError: the data are not there, and their description does not say what they were.
     """
     dataset = _training_data(emulator, training)
-    simulation = emulator.simulation
     if dataset is not None:
-        parts: list[dict[str, Array]] = []
-        for part in dataset.parts("train"):
-            samples = dataset.read(part, times=slice(0, 1))
-            parts.append(_inputs_of(simulation, samples))
-            if sum(len(next(iter(p.values()))) for p in parts) >= MOST_REFERENCES:
+        inputs: list[dict[str, Array]] = []
+        for part in _parts(dataset, "train"):
+            inputs.append(_stored_inputs(dataset, *part))
+            if sum(len(next(iter(found.values()))) for found in inputs) >= MOST_REFERENCES:
                 break
-        return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        if inputs:
+            return _joined(inputs)
     manifest = emulator.training.get("dataset", {})
     try:
         draws = Draws.described(
@@ -533,14 +533,11 @@ def _given(
     parts = [Solved.of_split(dataset, name) for name in splits if dataset.count(name)]
     if not parts:
         raise DatasetError(f"data={dataset.path}: has no trajectories")
-    solved = Solved(
-        {n: np.concatenate([p.inputs[n] for p in parts]) for n in parts[0].inputs},
-        {n: np.concatenate([p.fields[n] for p in parts]) for n in parts[0].fields},
-    )
+    solved = Solved(_joined([p.inputs for p in parts]), _joined([p.fields for p in parts]))
     cases = list(_each(solved.inputs))
     known = _training_data(emulator, training)
     if known is not None:
-        refuse_leaks(cases, known)
+        _refuse_leaks(cases, known)
     elif emulator.training.get("dataset"):
         refuse_redrawn(cases, emulator.training["dataset"])
     else:
@@ -554,9 +551,46 @@ def _each(inputs: Mapping[str, Array]) -> Iterator[Inputs]:
         yield {name: values[i] for name, values in inputs.items()}
 
 
-def _inputs_of(simulation: Simulation, samples: Trajectories) -> dict[str, Array]:
-    inputs: dict[str, Array] = {n: np.asarray(v) for n, v in samples.parameters.items()}
-    for name, declared in simulation.field_inputs.items():
+def _parts(dataset: Dataset, split: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """What is read at once of a split, and what is known of it."""
+    yield from zip(dataset.parts(split), dataset.records(split), strict=True)
+
+
+def _stored_inputs(dataset: Dataset, part: Any, record: Mapping[str, Any]) -> dict[str, Array]:
+    """The inputs of a part: parameters at full precision, which is that of the record."""
+    samples = dataset.read(part, times=slice(0, 1))
+    inputs = {name: np.asarray(values) for name, values in record["parameters"].items()}
+    for name, declared in dataset.simulation.field_inputs.items():
         initial = declared.initial_of
         inputs[name] = samples.fields[initial][:, 0] if initial else samples.field_inputs[name]
     return inputs
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _refuse_leaks(cases: Sequence[Inputs], dataset: Dataset) -> None:
+    """Compare inputs with everything that the surrogate was fitted to or selected by.
+
+    Raises:
+        DataLeak: some of them are there.
+    """
+    for split in ("train", "valid"):
+        for part in _parts(dataset, split):
+            stored = _stored_inputs(dataset, *part)
+            for position, case in enumerate(cases):
+                if _is_among(case, stored):
+                    raise DataLeak(
+                        f"data: trajectory {position} is in the {split} split of {dataset.path}"
+                    )
+
+
+def _is_among(case: Inputs, stored: Mapping[str, Array]) -> bool:
+    same = np.ones(len(next(iter(stored.values()))), dtype=bool)
+    for name, values in stored.items():
+        value = np.asarray(case[name])
+        apart = np.linalg.norm((values[same] - value).reshape(-1, value.size), axis=1)
+        # Fields may have been stored in another precision, parameters are not
+        same[same] = apart <= (SAME_FIELD * np.linalg.norm(value) if value.ndim else 0.0)
+    return bool(same.any())
