@@ -16,7 +16,8 @@ from benchmarks.trust_cases import Case, cases, solved, trained
 from simulations.machine import machine_in_words
 from surrogate import Surrogate
 from surrogate.trust import conformal, scores
-from surrogate.trust.bounds import Solved, answers, calibrate, relative_errors, training_inputs
+from surrogate.trust.bounds import answers, calibrate, relative_errors
+from surrogate.trust.unseen import Solved, training_inputs
 
 SPLITS = 20
 CALIBRATION = 200

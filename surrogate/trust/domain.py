@@ -190,7 +190,8 @@ class Domain:
             for name, axes in periodic.items()
         }
         empty = cls(ranges, logarithmic & set(names), np.zeros((0, len(names))), fields)
-        points = empty._encoded({name: np.asarray(training[name])[chosen] for name in names})
+        parameters = {name: np.asarray(training[name])[chosen] for name in names}
+        points = empty._encoded(parameters) if names else np.zeros((len(chosen), 0))
         domain = replace(empty, points=points)
         scales = {}
         if names:

@@ -72,7 +72,7 @@ class Ensemble(Surrogate):
                 raise InvalidInput("members: were trained on different data; must be on the same")
         self.members = tuple(members)
         trainings = [member.training for member in members]
-        known = {
+        known: dict[str, Any] = {
             key: trainings[0][key]
             for key in ("dataset", "data_seconds", "trajectories", "versions")
             if key in trainings[0]

@@ -6,7 +6,8 @@ import pytest
 import surrogate
 from simulations.inputs import GaussianRandomField
 from simulations.simulation import Sampling
-from surrogate.trust.bounds import Solved, calibrate, training_inputs, with_calibration
+from surrogate.trust.bounds import calibrate, with_calibration
+from surrogate.trust.unseen import Solved, training_inputs
 from tests.toy import Toy
 
 # Without an offset, which its first frame has and its initial condition has not

@@ -12,14 +12,8 @@ from simulations.datasets import DatasetError
 from surrogate import SurrogateFileError
 from surrogate.comparison.held_out import FRESH_STREAM, DataLeak
 from surrogate.trust import conformal
-from surrogate.trust.bounds import (
-    CALIBRATION_STREAM,
-    Solved,
-    answers,
-    calibrate,
-    relative_errors,
-    with_calibration,
-)
+from surrogate.trust.bounds import answers, calibrate, relative_errors, with_calibration
+from surrogate.trust.unseen import CALIBRATION_STREAM, Solved
 from tests.toy import Toy
 from tests.trust.conftest import TOY
 

@@ -31,6 +31,8 @@ def test_bounds_are_saved_with_the_model_and_shown(model, tmp_path, capsys):
     assert answer["error_bound"]["theta"] > 0
     assert answer["fields"]["theta_lower"]["min"] <= answer["fields"]["theta"]["min"]
     assert "error_bound" in run(capsys, "predict", model, "--seed", "0")
+    described = json.loads(run(capsys, "info", model, "--json"))
+    assert described["calibration"]["error_bound"]["theta"] > 0
 
 
 def test_elsewhere_as_json(model, tmp_path, capsys):

@@ -82,6 +82,20 @@ def test_a_parameter_that_never_varied_has_a_domain():
     assert domain.p_values({"a": np.array([3.01]), "b": np.array([0.5])})[0] == 1 / 61
 
 
+@pytest.mark.parametrize("names", [["u"], ["a", "b"]], ids=["fields alone", "parameters alone"])
+def test_either_kind_of_input_is_enough(names):
+    rng = np.random.default_rng(8)
+    part = {name: draws(100, rng)[name] for name in names}
+    axes = {"u": (True,)} if "u" in names else {}
+    domain = Domain.fit(part, {name: draws(60, rng)[name] for name in names}, periodic=axes)
+    again = Domain.of(json.loads(json.dumps(domain.settings())), domain.arrays())
+    usual = {name: draws(50, rng)[name] for name in names}
+    odd = {name: 3 * draws(50, rng)[name] + 5 for name in names}
+    assert np.median(again.p_values(usual)) > 0.2
+    assert np.median(again.p_values(odd)) <= 0.05
+    assert domain.features(usual).shape[0] == 50
+
+
 def test_a_signal_joins_and_stays_exact(domain):
     rng = np.random.default_rng(6)
     more = domain.with_signal("residual", rng.exponential(size=domain.n), 1.0)

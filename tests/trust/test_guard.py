@@ -11,7 +11,7 @@ import surrogate
 from simulations import InvalidInput
 from simulations.datasets import DatasetError
 from surrogate.trust import scores
-from surrogate.trust.bounds import Solved, answers, relative_errors, with_calibration
+from surrogate.trust.bounds import answers, relative_errors, with_calibration
 from surrogate.trust.domain import Domain
 from surrogate.trust.guard import (
     DriftWarning,
@@ -20,6 +20,7 @@ from surrogate.trust.guard import (
     SolverLimitExceeded,
     guard,
 )
+from surrogate.trust.unseen import Solved
 from tests.trust.conftest import TOY
 
 EASY, STRICT = 3.0, 0.35
