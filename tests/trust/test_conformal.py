@@ -28,7 +28,7 @@ class TestQuantile:
 
     @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
     def test_coverage_given_the_calibration_is_beta_binomial(self, coverage):
-        n, trials, repetitions = 100, 200, 300
+        n, trials, repetitions = 100, 200, 1000
         rng = np.random.default_rng(1)
         inside = [conformal.coverage_range(n, trials, coverage, 0.9)] * repetitions
         found = []
@@ -37,11 +37,11 @@ class TestQuantile:
             found.append((scores[n:] <= conformal.quantile(scores[:n], coverage)).mean())
         hits = sum(low <= share <= high for (low, high), share in zip(inside, found, strict=True))
         assert 0.85 <= hits / repetitions <= 0.97
-        # One rank too few would pass half of the single trials, not all of them together
+        # One rank too few would pass most of the single trials, but not their mean
         k = conformal.rank(n, coverage)
         law = betabinom(trials, k, n + 1 - k)
         error = law.std() / trials / np.sqrt(repetitions)
-        assert abs(np.mean(found) - law.mean() / trials) < 4 * error < 1 / (n + 1)
+        assert abs(np.mean(found) - law.mean() / trials) < 4 * error < 0.5 / (n + 1)
 
     @pytest.mark.parametrize(("coverage", "least"), [(0.8, 4), (0.9, 9), (0.95, 19), (0.99, 99)])
     def test_too_few_scores_are_refused(self, coverage, least):
@@ -77,17 +77,17 @@ class TestRisk:
     def test_a_threshold_is_rarely_unsafe(self):
         """Scores on [0, 1] whose failures get likelier: those below t fail with probability t/2."""
         rng, risk, confidence = np.random.default_rng(2), 0.2, 0.9
-        candidates = np.arange(1, 11) / 10
+        candidates = np.arange(1, 21) / 20
         chosen = []
         for _ in range(300):
-            scores = rng.random(1000)
-            failed = rng.random(1000) < scores
+            scores = rng.random(600)
+            failed = rng.random(600) < scores
             chosen.append(
                 conformal.safe_threshold(scores, failed, candidates, risk, confidence) or 0.0
             )
         unsafe = np.mean(np.array(chosen) / 2 > risk + 1e-12)
         assert unsafe <= 0.1
-        assert np.mean(chosen) > 0.15  # and something is answered
+        assert np.mean(chosen) > 0.1  # and something is answered
 
     def test_nothing_is_proven_by_a_handful(self):
         assert (
