@@ -28,7 +28,7 @@ class TestQuantile:
 
     @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
     def test_coverage_given_the_calibration_is_beta_binomial(self, coverage):
-        n, trials, repetitions = 100, 200, 1000
+        n, trials, repetitions = 100, 200, 2000
         rng = np.random.default_rng(1)
         inside = [conformal.coverage_range(n, trials, coverage, 0.9)] * repetitions
         found = []
