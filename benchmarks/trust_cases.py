@@ -15,7 +15,7 @@ import surrogate
 from simulations import Simulation
 from surrogate import Surrogate
 from surrogate.networks import Network
-from surrogate.trust.bounds import Solved
+from surrogate.trust.unseen import Solved
 
 # Of fresh draws: not the seed that `surrogate.calibrated` takes by default
 POOL_SEED = 20

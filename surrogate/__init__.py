@@ -43,19 +43,26 @@ if TYPE_CHECKING:
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
     from surrogate.trust.acquisition import acquire, grow
+    from surrogate.trust.bounds import calibrated
+    from surrogate.trust.calibration import Calibration
+    from surrogate.trust.ensemble import Ensemble
+    from surrogate.trust.guard import Guard, guard
     from surrogate.trust.warm_start import warm_start
 
 _HOMES = {
+    "Calibration": "surrogate.trust.calibration",
     "ChannelsFirst": "surrogate.networks",
     "Climatology": "surrogate.networks",
     "Comparison": "surrogate.comparison",
     "Constrained": "surrogate.networks",
     "DilatedResNet": "surrogate.networks",
+    "Ensemble": "surrogate.trust.ensemble",
     "FNO": "surrogate.networks",
     "FactorizedFNO": "surrogate.networks",
     "DeepONet": "surrogate.networks",
     "GaussianProcess": "surrogate.networks",
     "GraphNet": "surrogate.networks",
+    "Guard": "surrogate.trust.guard",
     "Koopman": "surrogate.networks",
     "MLP": "surrogate.networks",
     "ModelError": "surrogate.inverse",
@@ -77,6 +84,8 @@ _HOMES = {
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
     "grow": "surrogate.trust.acquisition",
+    "calibrated": "surrogate.trust.bounds",
+    "guard": "surrogate.trust.guard",
     "load": "surrogate.emulator",
     "optimise": "surrogate.inverse",
     "sensitivity": "surrogate.inverse",
@@ -87,15 +96,18 @@ _HOMES = {
 __all__ = [
     "FNO",
     "MLP",
+    "Calibration",
     "ChannelsFirst",
     "Climatology",
     "Comparison",
     "Constrained",
     "DeepONet",
     "DilatedResNet",
+    "Ensemble",
     "FactorizedFNO",
     "GaussianProcess",
     "GraphNet",
+    "Guard",
     "Koopman",
     "ModelError",
     "Observations",
@@ -112,10 +124,12 @@ __all__ = [
     "UNet",
     "acquire",
     "calibrate",
+    "calibrated",
     "compare",
     "export",
     "find_learning_rate",
     "grow",
+    "guard",
     "load",
     "optimise",
     "sensitivity",

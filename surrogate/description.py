@@ -26,6 +26,14 @@ def _describe_surrogate(path: Path) -> dict[str, Any]:
     emulator = surrogate.load(path)
     training = dict(emulator.training)
     data = {key: training.get("dataset", {}).get(key) for key in ("path", "seed", "n")}
+    promised = {}
+    if (calibration := emulator.calibration) is not None:
+        promised["calibration"] = {
+            "coverage": calibration.coverage,
+            "n": calibration.n,
+            "promise": calibration.promise,
+            "error_bound": calibration.error_bound,
+        }
     shown = ("recipe", "epochs", "seconds", "trajectories", "test_relative_l2", "versions")
     return {
         "kind": "surrogate",
@@ -41,4 +49,5 @@ def _describe_surrogate(path: Path) -> dict[str, Any]:
         },
         "dataset": data,
         "training": {key: training[key] for key in shown if key in training},
+        **promised,
     }

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import simulations
 from simulations.datasets.publish import publish_text, published
-from simulations.simulation import InvalidInput, Simulation, check_setting, package_version
+from simulations.simulation import Inputs, InvalidInput, Simulation, check_setting, package_version
 from surrogate import networks
 from surrogate.encoding import Encoding
 from surrogate.networks.network import Network, Signature
@@ -30,6 +30,7 @@ from surrogate.trust.calibration import Calibration
 Array = NDArray[np.floating]
 
 FORMAT = "physurrogate-surrogate"
+ENSEMBLE_FORMAT = "physurrogate-ensemble"
 FORMAT_VERSION = 1
 
 
@@ -104,15 +105,30 @@ class Surrogate:
         start = time.perf_counter()
         batch = {name: np.asarray(value)[None] for name, value in complete.items()}
         answer = self.predict(**batch)
-        wall_time = time.perf_counter() - start
+        return self.label(answer, complete, seed, time.perf_counter() - start)
+
+    def label(
+        self, answer: Mapping[str, Array], inputs: Inputs, seed: int, seconds: float
+    ) -> xarray.Dataset:
+        """What a call returns, from the answer to a batch of one.
+
+        Args:
+            answer: of each field ``(1, time, *space, *component)``.
+            inputs: all of them, as the simulation takes them.
+            seed: that they were drawn from.
+            seconds: that the answer took.
+        """
         attributes = {
             "seed": seed,
-            "wall_time_seconds": wall_time,
+            "wall_time_seconds": seconds,
             "answered_by": f"surrogate ({self.network_name})",
         }
         solution = {name: values[0] for name, values in answer.items()}
-        labelled = self.simulation.label(solution, complete, attributes)
-        return self._with_bounds(labelled, batch, answer) if self.calibration else labelled
+        labelled = self.simulation.label(solution, inputs, attributes)
+        if self.calibration is None:
+            return labelled
+        batch = {name: np.asarray(value)[None] for name, value in inputs.items()}
+        return self._with_bounds(labelled, batch, answer)
 
     def _with_bounds(
         self, labelled: xarray.Dataset, batch: Mapping[str, Array], answer: Mapping[str, Array]
@@ -259,7 +275,8 @@ class Surrogate:
             )
         return intervals
 
-    def _check_batch(self, batch: Mapping[str, Array]) -> int:
+    def check_batch(self, batch: Mapping[str, Array]) -> int:
+        """The number of samples in a batch, or `InvalidInput` if `predict` cannot take it."""
         parameters, field_inputs = self.simulation.parameters, self.simulation.field_inputs
         if batch.keys() != {*parameters, *field_inputs}:
             needed, given = [*parameters, *field_inputs], list(batch)
@@ -270,6 +287,10 @@ class Surrogate:
             expected = (n, *field_inputs[name].shape(grid)) if name in field_inputs else (n,)
             if values.shape != expected:
                 raise InvalidInput(f"{name} has shape {values.shape}: must have {expected}")
+        return n
+
+    def _check_batch(self, batch: Mapping[str, Array]) -> int:
+        n = self.check_batch(batch)
         for name, (low, high) in self.encoding.ranges.items():
             values = batch[name]
             smallest, largest = values.min(), values.max()
@@ -307,7 +328,7 @@ class Surrogate:
         folder.mkdir(parents=True, exist_ok=True)
         weights = save(self._state())
         digest = hashlib.sha256(weights).hexdigest()
-        kept = self._save_calibration(folder, digest)
+        kept = self.save_calibration(folder, digest)
         with published(folder / "model.safetensors") as temporary:
             temporary.write_bytes(weights)
         config = {
@@ -329,7 +350,12 @@ class Surrogate:
         publish_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         calibrations.remove_others(folder, kept)
 
-    def _save_calibration(self, folder: Path, weights_sha256: str) -> dict[str, Any] | None:
+    def save_calibration(self, folder: Path, weights_sha256: str) -> dict[str, Any] | None:
+        """Write the calibration, if there is one; returns what the description says about it.
+
+        Raises:
+            ValueError: it belongs to other weights.
+        """
         if self.calibration is None:
             return None
         if self.calibration.weights_sha256 not in ("", weights_sha256):
@@ -387,6 +413,10 @@ def load(path: str | Path) -> Surrogate:
     """
     folder = Path(path)
     config = _read_config(folder)
+    if config["format"] == ENSEMBLE_FORMAT:
+        from surrogate.trust.ensemble import load_ensemble
+
+        return load_ensemble(folder, config)
     weights = folder / "model.safetensors"
     try:
         simulation = simulations.make(config["system"], config["settings"])
@@ -425,13 +455,18 @@ def load(path: str | Path) -> Surrogate:
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise SurrogateFileError(f"{weights}: does not fit the network ({error})") from None
     emulator = Surrogate(simulation, answering, encoding, training)
-    emulator.calibration = _load_calibration(folder, config, emulator, expected_digest)
+    emulator.calibration = load_calibration(folder, config, emulator, expected_digest)
     return emulator
 
 
-def _load_calibration(
+def load_calibration(
     folder: Path, config: Mapping[str, Any], emulator: Surrogate, weights_sha256: str
 ) -> Calibration | None:
+    """The calibration that the description of a saved surrogate names, if it does.
+
+    Raises:
+        SurrogateFileError: it is not one of these weights.
+    """
     described = config.get("calibration")  # files from before there were any have none
     if described is None:
         return None
@@ -450,7 +485,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         kind, found = config["format"], config["format_version"]
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
         raise SurrogateFileError(f"{path}: not the description of a surrogate") from None
-    if kind != FORMAT:
+    if kind not in (FORMAT, ENSEMBLE_FORMAT):
         raise SurrogateFileError(f"{path}: format {kind!r}, not {FORMAT!r}")
     if found != FORMAT_VERSION:
         raise SurrogateFileError(

@@ -18,6 +18,7 @@ from surrogate.cli import serving  # noqa: F401
 from surrogate.cli import benchmark  # noqa: F401
 from surrogate.cli import pictures  # noqa: F401
 from surrogate.cli import inverse  # noqa: F401
+from surrogate.cli import trust  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing

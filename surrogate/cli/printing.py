@@ -32,9 +32,13 @@ def deliver(
 
 
 def _summary(solution: "xarray.Dataset") -> dict[str, Any]:
-    """Attributes, parameters and, of each variable, its value or its range."""
+    """Attributes, parameters, bounds and, of each variable, its value or its range."""
     variables: dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     for name, values in solution.data_vars.items():
+        if name == "error_bound":
+            bounds = dict(zip(values.field.values.tolist(), values.values.tolist(), strict=True))
+            continue
         described = {k: v for k, v in values.attrs.items() if k != "long_name"}
         if values.size == 1:
             variables[str(name)] = {"value": values.item(), **described}
@@ -49,7 +53,8 @@ def _summary(solution: "xarray.Dataset") -> dict[str, Any]:
         key: json.loads(value) if key in ("settings", "parameters") else value
         for key, value in solution.attrs.items()
     }
-    return {**attributes, "fields": variables}
+    shown = {"error_bound": bounds} if bounds else {}
+    return {**attributes, **shown, "fields": variables}
 
 
 def print_json(value: Any) -> None:

@@ -190,7 +190,8 @@ class Domain:
             for name, axes in periodic.items()
         }
         empty = cls(ranges, logarithmic & set(names), np.zeros((0, len(names))), fields)
-        points = empty._encoded({name: np.asarray(training[name])[chosen] for name in names})
+        parameters = {name: np.asarray(training[name])[chosen] for name in names}
+        points = empty._encoded(parameters) if names else np.zeros((len(chosen), 0))
         domain = replace(empty, points=points)
         scales = {}
         if names:
@@ -246,9 +247,34 @@ class Domain:
         for name, values in signals.items():
             found[name] = _worst_if_nan(np.asarray(values, np.float64) / self.scales[name])
         largest = np.max(list(found.values()), axis=0)
-        usual = np.sort(np.max([self.calibration[name] for name in found], axis=0))
+        usual = np.sort(self._largest(list(found)))
         as_far = usual.size - np.searchsorted(usual, largest, side="left")
         return (1.0 + as_far) / (usual.size + 1.0)
+
+    def inside(self, level: float) -> NDArray[np.bool_]:
+        """Calibration inputs that lie inside of the one where p-values fall below ``level``.
+
+        Given where that is, they are independent draws of what has a p-value of ``level`` or more:
+        the others of a sample are, given one of its order statistics.
+
+        Returns:
+            ``(n,)``.
+
+        Raises:
+            ValueError: there are too few of them for any p-value to be so small.
+        """
+        outer = int(np.ceil(level * (self.n + 1) - 1e-9)) - 1
+        if outer < 1:
+            least = int(np.floor(1 / level - 1 + 1e-9)) + 1
+            raise ValueError(
+                f"level={level:g}: needs {least} calibration trajectories, there are {self.n}"
+            )
+        usual = self._largest(list(self.calibration))
+        return usual < np.sort(usual)[self.n - outer]
+
+    def _largest(self, names: list[str]) -> Array:
+        """Of the calibration inputs, over some signals, ``(n,)``."""
+        return np.max([self.calibration[name] for name in names], axis=0)
 
     def signals(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Each signal that inputs have by themselves, ``(n,)``, in units of its scale."""

@@ -100,6 +100,9 @@ class ErrorModel:
     ) -> "ErrorModel":
         """To the relative errors of each field, ``(m,)``; infinite ones count as the largest."""
         raw = _features(domain, inputs, answer)
+        usable = np.isfinite(raw).all(axis=1)
+        raw = raw[usable] if usable.any() else np.zeros_like(raw[:1])
+        errors = {n: e[usable] if usable.any() else np.ones(1) for n, e in errors.items()}
         centre, deviation = raw.mean(axis=0), raw.std(axis=0)
         deviation = np.where(deviation > LEAST_DEVIATION, deviation, 1.0)
         points = (raw - centre) / deviation
@@ -129,12 +132,14 @@ class ErrorModel:
         inputs: Mapping[str, Array],
         answer: Mapping[str, Array],
     ) -> Scales:
-        points = (_features(domain, inputs, answer) - self.centre) / self.deviation
+        raw = _features(domain, inputs, answer)
+        unknown = ~np.isfinite(raw).all(axis=1, keepdims=True)
+        points = (np.where(unknown, 0.0, raw) - self.centre) / self.deviation
         kernel = np.exp(-_squares(points, self.points) / (2 * self.length[0] ** 2))
         with np.errstate(over="ignore"):
             found = np.exp(self.mean + kernel @ self.weights)
-        # What is not a number has no small error
-        found = np.where(np.isnan(found), np.inf, found)
+        # What is not finite has no small error
+        found = np.where(unknown | np.isnan(found), np.inf, found)
         return Scales({name: found[:, i] for i, name in enumerate(self.fields)}, None)
 
     def settings(self) -> dict[str, Any]:
@@ -327,6 +332,7 @@ def _features(domain: Domain, inputs: Mapping[str, Array], answer: Mapping[str, 
     parts = [domain.features(inputs)]
     for values in answer.values():
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
+        flat = np.where(np.isfinite(flat), flat, np.nan)
         size = np.sqrt(np.square(flat).mean(axis=1))
         rough = (
             np.sqrt(np.square(np.diff(flat, axis=1)).mean(axis=1)) if flat.shape[1] > 1 else size
