@@ -273,7 +273,8 @@ def _add_model(app: FastAPI, service: Service, served: Served) -> None:
         record["model"] = served.name
         record["answered_by"] = sorted({p.answered_by for p in found})
         record["n"] = len(found)
-        names = call.fields or fields
+        # A dataset is what a call of the surrogate returns, bands included
+        names = call.fields or (served.variables if kind == answers.NETCDF else fields)
         if batch:
             about = answers.origins(served, call.seed, found)
         else:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -32,15 +33,27 @@ class Box:
         return np.where((kappa >= self.low) & (kappa <= self.high), 0.5, 0.001)
 
 
+class Bounds(NamedTuple):
+    error: dict
+    half_width: dict
+    p_values: np.ndarray
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """What the service uses of `surrogate.trust.calibration.Calibration`."""
+    """What the service uses of a calibration: bounds that grow with the offset."""
 
     coverage: float
     n: int
     error_bound: dict
     half_width: dict
     domain: Box
+
+    def bounds(self, emulator, inputs, answer) -> Bounds:
+        scale = 1 + np.abs(inputs["offset"])
+        error = {name: bound * scale for name, bound in self.error_bound.items()}
+        widths = {name: np.multiply.outer(scale, w) for name, w in self.half_width.items()}
+        return Bounds(error, widths, self.domain.p_values(inputs))
 
 
 def encoding_of(simulation) -> Encoding:

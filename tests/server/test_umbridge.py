@@ -86,6 +86,6 @@ def test_errors_are_those_of_the_protocol(everywhere, operation, change, status,
         operation, {}
     )
     url = f"{everywhere.url}/{operation}"
-    assert httpx.post(url, json=body).status_code == 200
-    response = httpx.post(url, json=body | change)
+    assert httpx.post(url, json=body, timeout=60).status_code == 200
+    response = httpx.post(url, json=body | change, timeout=60)
     assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
