@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from simulations.simulation import Array
 from surrogate.server.errors import Refused
-from surrogate.server.served import SOLVER, Prediction, Row, Served
+from surrogate.server.served import Prediction, Row, Served
 
 JSON, NPY, NETCDF = "application/json", "application/x-npy", "application/x-netcdf"
 MEDIA_TYPES = (JSON, NPY, NETCDF)
@@ -155,19 +155,23 @@ def _label(
     if prediction.reason is not None:
         attributes["reason"] = prediction.reason
     dataset = served.simulation.label(prediction.fields, row, attributes)
-    if prediction.p_value is not None:
-        dataset.attrs["domain_p_value"] = prediction.p_value
-    if served.calibration is not None and prediction.answered_by != SOLVER:
-        dataset.attrs["coverage"] = float(served.calibration.coverage)
-        assert prediction.error_bound is not None
-        for name, bound in prediction.error_bound.items():
-            dataset[name].attrs["error_bound"] = bound
     for name in variables:
         if name not in dataset:
-            field = _field_of(served, name)
-            dataset[name] = dataset[field].copy(data=served.values(prediction, name))
-    wanted = {*variables, *(n for n in dataset.data_vars if n not in served.simulation.fields)}
-    return dataset[[name for name in dataset.data_vars if name in wanted]]
+            field = dataset[_field_of(served, name)]
+            described = {"units": field.units, "long_name": f"end of the band of {field.long_name}"}
+            dataset[name] = (field.dims, served.values(prediction, name), described)
+    left_out = [name for name in served.simulation.fields if name not in variables]
+    dataset = dataset.drop_vars(left_out)
+    if prediction.p_value is not None:
+        dataset.attrs["domain_p_value"] = prediction.p_value
+    if prediction.error_bound is not None:
+        assert served.calibration is not None
+        dataset.attrs["coverage"] = float(served.calibration.coverage)
+        described = {"units": "1", "long_name": "bound on the relative L2 error"}
+        bounds = list(prediction.error_bound.values())
+        dataset["error_bound"] = ("field", bounds, described)
+        dataset = dataset.assign_coords(field=list(prediction.error_bound))
+    return dataset
 
 
 def _field_of(served: Served, variable: str) -> str:

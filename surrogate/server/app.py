@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.resources
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from simulations.simulation import InvalidInput, package_version
-from surrogate.emulator import OutOfDomainWarning, Surrogate
+from surrogate.emulator import Surrogate
 from surrogate.server import answers, schema, umbridge
 from surrogate.server.batching import Batcher
 from surrogate.server.errors import Refused
@@ -129,12 +128,9 @@ class Service:
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        with warnings.catch_warnings():
-            # Answers say so themselves
-            warnings.simplefilter("ignore", OutOfDomainWarning)
-            self.ready = True
-            yield
-            self.ready = False
+        self.ready = True
+        yield
+        self.ready = False
         if self.solver is not None:
             await asyncio.to_thread(self.solver.close)
         self.inference.shutdown()
@@ -277,7 +273,8 @@ def _add_model(app: FastAPI, service: Service, served: Served) -> None:
         record["model"] = served.name
         record["answered_by"] = sorted({p.answered_by for p in found})
         record["n"] = len(found)
-        names = call.fields or fields
+        # A dataset is what a call of the surrogate returns, bands included
+        names = call.fields or (served.variables if kind == answers.NETCDF else fields)
         if batch:
             about = answers.origins(served, call.seed, found)
         else:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import uvicorn
 
 import surrogate
 from simulations.simulation import InvalidInput
-from surrogate.emulator import Surrogate
+from surrogate.emulator import OutOfDomainWarning, Surrogate
 from surrogate.server.app import create_app
 from surrogate.server.gate import JSONFormatter
 from surrogate.server.options import DEFAULTS, Options
@@ -64,6 +65,8 @@ def serve(
         InvalidInput: as `create_app` does.
     """
     _log_as_json(quiet)
+    # Answers say so themselves, and Python would keep each text that it has shown
+    warnings.simplefilter("ignore", OutOfDomainWarning)
     torch.set_num_threads(threads)
     app = create_app(models, options)
     config = uvicorn.Config(

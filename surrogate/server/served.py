@@ -34,6 +34,7 @@ class Prediction:
         p_value: how often training inputs are as unusual as these, if the surrogate knows.
         error_bound: of each field, on the relative L2 error, if the surrogate knows; of the
             simulation none.
+        half_width: of each field half of the band's width, shaped like it.
         reason: why the simulation has answered in the surrogate's place.
     """
 
@@ -43,6 +44,7 @@ class Prediction:
     outside: list[str] = field(default_factory=list)
     p_value: float | None = None
     error_bound: Mapping[str, float] | None = None
+    half_width: Mapping[str, Array] | None = None
     reason: str | None = None
 
 
@@ -91,13 +93,8 @@ class Served:
             "variables": self.variables,
             "can_solve": self.can_solve,
             "coverage": None if calibration is None else float(calibration.coverage),
-            "error_bound": self._error_bound(),
+            "error_bound": None if calibration is None else dict(calibration.error_bound),
         }
-
-    def _error_bound(self) -> dict[str, float] | None:
-        if self.calibration is None:
-            return None
-        return {name: float(bound) for name, bound in self.calibration.error_bound.items()}
 
     def complete(self, given: Mapping[str, Any], seed: int) -> Row:
         """All inputs: parameters that are not given in the middle of their range, fields drawn.
@@ -121,22 +118,18 @@ class Served:
             if beyond.any():
                 for position in np.flatnonzero(beyond):
                     outside[position].append(name)
-        p_values: list[float | None] = [None] * len(rows)
-        if self.calibration is not None:
-            p_values = self.calibration.domain.p_values(batch).tolist()
-        bound = self._error_bound()
+        known = self.calibration and self.calibration.bounds(self.emulator, batch, answer)
         seconds = time.perf_counter() - start
-        return [
-            Prediction(
-                {name: values[i] for name, values in answer.items()},
-                self.answered_by,
-                seconds,
-                outside[i],
-                p_values[i],
-                bound,
-            )
-            for i in range(len(rows))
-        ]
+        predictions = []
+        for i in range(len(rows)):
+            fields = {name: values[i] for name, values in answer.items()}
+            prediction = Prediction(fields, self.answered_by, seconds, outside[i])
+            if known is not None:
+                prediction.p_value = float(known.p_values[i])
+                prediction.error_bound = {name: float(v[i]) for name, v in known.error.items()}
+                prediction.half_width = {name: v[i] for name, v in known.half_width.items()}
+            predictions.append(prediction)
+        return predictions
 
     def values(self, prediction: Prediction, variable: str) -> Array:
         """One of `variables`, float32 and contiguous.
@@ -148,9 +141,8 @@ class Served:
         else:
             name, _, end = variable.rpartition("_")
             values = prediction.fields[name]
-            if prediction.answered_by != SOLVER:
-                assert self.calibration is not None
-                width = self.calibration.half_width[name]
+            if prediction.half_width is not None:
+                width = prediction.half_width[name]
                 values = values - width if end == "lower" else values + width
         return np.ascontiguousarray(values, dtype=np.float32)
 

@@ -5,35 +5,21 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import httpx
 import numpy as np
 import pytest
 import torch
 import uvicorn
-from starlette.testclient import TestClient
 
 import surrogate
 from surrogate.encoding import Encoding
 from surrogate.networks import PODPolynomial
 from surrogate.server import Options, create_app
 from surrogate.server.protocol import PatientProtocol
+from tests.server.systems import Hot, Slow
 from tests.toy import Toy
-
-
-@dataclass(frozen=True)
-class Hot(Toy):
-    """The toy without fields to start from: a map of parameters alone."""
-
-    n: int = 16
-
-    field_inputs = {}
-
-    def solve(self, inputs):
-        x, y = np.meshgrid(*(axis.points for axis in self.grid.axes), indexing="ij")
-        theta = inputs["offset"] + np.exp(-inputs["kappa"] * self.times)[:, None, None] * (
-            np.sin(np.pi * x) * np.cos(np.pi * y)
-        )
-        return super().solve({**inputs, "theta0": theta[0], "source": np.zeros_like(theta[0])})
 
 
 class Box:
@@ -47,15 +33,27 @@ class Box:
         return np.where((kappa >= self.low) & (kappa <= self.high), 0.5, 0.001)
 
 
+class Bounds(NamedTuple):
+    error: dict
+    half_width: dict
+    p_values: np.ndarray
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """What the service uses of `surrogate.trust.calibration.Calibration`."""
+    """What the service uses of a calibration: bounds that grow with the offset."""
 
     coverage: float
     n: int
     error_bound: dict
     half_width: dict
     domain: Box
+
+    def bounds(self, emulator, inputs, answer) -> Bounds:
+        scale = 1 + np.abs(inputs["offset"])
+        error = {name: bound * scale for name, bound in self.error_bound.items()}
+        widths = {name: np.multiply.outer(scale, w) for name, w in self.half_width.items()}
+        return Bounds(error, widths, self.domain.p_values(inputs))
 
 
 def encoding_of(simulation) -> Encoding:
@@ -106,23 +104,6 @@ def toy() -> surrogate.Surrogate:
     return surrogate_of(Toy(), surrogate.FNO(modes=2, width=4, layers=1))
 
 
-@pytest.fixture
-def service(hot, toy):
-    """Start a service: a client of it, which raises what the service does not handle."""
-    clients = []
-
-    def start(models=None, **options) -> TestClient:
-        app = create_app(models or {"hot": hot, "toy": toy}, Options(**options))
-        client = TestClient(app)
-        client.__enter__()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        client.__exit__(None, None, None)
-
-
 class Live:
     """A service that listens on a port of its own, in a thread."""
 
@@ -147,6 +128,24 @@ class Live:
         assert not self.thread.is_alive()
 
 
+@pytest.fixture(scope="session")
+def everywhere(hot, toy):
+    """A service that tests share which leave it as it was: its solver takes seconds to start."""
+    hasty = surrogate_of(Hot(runaway=1.0), PODPolynomial(modes=2, max_terms=3))
+    slow = surrogate_of(Slow(pause=60.0), PODPolynomial(modes=2, max_terms=3))
+    models = {"hot": hot, "toy": toy, "hasty": hasty, "slow": slow}
+    service = Live(models, max_body=1 << 20, solve_timeout=2.0)
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(everywhere):
+    """A client of it."""
+    with httpx.Client(base_url=everywhere.url, timeout=120) as client:
+        yield client
+
+
 @pytest.fixture
 def live(hot, toy):
     """Start a service that clients reach over the network."""
@@ -159,3 +158,17 @@ def live(hot, toy):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def service(live):
+    """Start a service: a client of it."""
+    clients = []
+
+    def start(models=None, **options) -> httpx.Client:
+        clients.append(httpx.Client(base_url=live(models, **options).url, timeout=60))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.close()

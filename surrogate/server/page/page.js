@@ -617,8 +617,8 @@ function show() {
   const unlike = outside.length > 0 || (p !== null && p < model.significance);
   badge.className = `badge ${unlike ? "bad" : "good"}`;
   badge.textContent = outside.length ? `Outside the training range: ${outside.join(", ")}` : unlike ? "Unlike the training inputs" : "Inside the training range";
-  const facts = [["answered by", about.answered_by]];
-  if (about.reason) facts.push(["because", about.reason]);
+  element("answered-by").textContent = `Answered by the ${about.answered_by}${about.reason ? `: ${about.reason}` : ""}`;
+  const facts = [];
   if (p !== null) facts.push(["p-value of the domain", number(p, 2)]);
   if (about.error_bound) facts.push([`error bound (${number(100 * about.coverage, 3)} %)`, percent(about.error_bound[state.field])]);
   else if (field.test_relative_l2 !== null && field.test_relative_l2 !== undefined) facts.push(["mean test error", percent(field.test_relative_l2)]);
