@@ -10,13 +10,13 @@ import surrogate
 from simulations.generation import execution
 from simulations.simulation import InvalidInput, SimulationDiverged
 from surrogate import cli, markdown, networks
-from surrogate.comparison import cases, suite_results
+from surrogate.comparison import cases, protocol, suite_results, timing
 from surrogate.comparison.cases import Case, Way, default_ways
 from surrogate.comparison.suite import Entry, make_plan, run_suite
 from surrogate.networks import FNO, MLP, PODLinear, PODNet, PODPolynomial, Signature
 from tests.test_comparison import Ripple
 
-OWN = {"Ripple", "Breaking"}
+pytestmark = pytest.mark.filterwarnings("ignore:.*generating in one process")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Breaking(Ripple):
 
 WAYS = {
     "PODPolynomial": Way(PODPolynomial),
-    "MLP": Way(lambda: MLP(width=8, depth=2), {"epochs": 2}),
+    "MLP": Way(lambda: MLP(width=8, layers=2), {"epochs": 2}),
 }
 SUITE = {
     "Ripple": Case(Ripple(), trajectories=40, ways=WAYS),
@@ -37,22 +37,28 @@ SUITE = {
 }
 
 
+def hasten(patch):
+    """Generate in this process, and time with less patience."""
+    patch.setattr(execution, "is_out_of_reach", lambda _: True)
+    patch.setattr(protocol, "BATCH_REPEATS", 1)
+    patch.setattr(timing, "LONG_ENOUGH", 0.01)
+
+
 @pytest.fixture(autouse=True)
-def generate_here(monkeypatch):
-    monkeypatch.setattr(execution, "is_out_of_reach", lambda _: True)
+def quick(monkeypatch):
+    hasten(monkeypatch)
 
 
 def run(folder, **options):
     options = {"minutes": 0.02, "seeds": 2, "progress": False, "chosen": SUITE, **options}
-    with pytest.MonkeyPatch.context():
-        return list(run_suite(folder=folder, **options))
+    return list(run_suite(folder=folder, **options))
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suite")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "is_out_of_reach", lambda _: True)
+        hasten(patch)
         return folder, run(folder)
 
 

@@ -55,7 +55,7 @@ from surrogate.emulator import OutOfDomainWarning, Surrogate
 PILOTS = 3
 # Arrays of a timed batch stay below this
 BATCH_BYTES = 2**27
-BATCH_REPEATS = 5
+BATCH_REPEATS = 3
 
 # What a comparison keeps of a surrogate's own record
 KEPT = (
@@ -141,7 +141,7 @@ def compare(
     stopwatch = Stopwatch(clock, meter)
     ruler = _Ruler(simulation, functionals)
     ladder = [simulation, *simulation.coarsened()]
-    names = _names(ladder)
+    names = wording.version_names(ladder)
     rungs: list[_Answerer] = [
         *(_Solver(name, simulation, s) for name, s in zip(names, ladder, strict=True)),
         *(_Other(name, simulation, method) for name, method in methods.items()),
@@ -540,15 +540,6 @@ def _check_leaks(
         "The surrogate does not say what it was trained on: nobody has checked that the inputs are "
         "new to it, and there are no trivial rivals. Pass dataset= to have both."
     ]
-
-
-def _names(ladder: Sequence[Simulation]) -> list[str]:
-    """Each version by the settings in which they differ."""
-    settings = [version.settings for version in ladder]
-    varying = [key for key in settings[0] if any(s[key] != settings[0][key] for s in settings)]
-    if not varying:
-        return [type(ladder[0]).__name__]
-    return [", ".join(f"{key}={wording.brief(s[key])}" for key in varying) for s in settings]
 
 
 def _parameters(simulation: Simulation, inputs: Inputs) -> dict[str, float]:
