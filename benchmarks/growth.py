@@ -439,10 +439,10 @@ Exponents are fitted to the three largest sizes, in processor time of one thread
 ## What follows from it
 
 The job: {job.runs:,} trajectories of `NavierStokes3D(n={job.n}, t_end=4.0, n_times={job.frames})`
-on {job.nodes:,} nodes with {job.cores} cores each, and an FNO trained on them. Figures are the largest
-measured point, continued with the fitted exponent. That is {job.n // 64} times beyond the largest
-measured grid in each direction: caches, memory bandwidth shared by the cores of a node, and finer
-structures that need shorter steps are not in it, and each of them makes it dearer.
+on {job.nodes:,} nodes with {job.cores} cores each, and an FNO trained on them. Figures are the
+largest measured point, continued with the fitted exponent. That is {job.n // 64} times beyond
+the largest measured grid in each direction: caches, memory bandwidth that the cores of a node
+share, and finer structures that need shorter steps are not in it; each makes it dearer.
 
 {table(extrapolated(kept, job))}
 

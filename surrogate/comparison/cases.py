@@ -96,7 +96,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 #: Ranges that are drawn from, where the default ones are those of an easy problem
 SAMPLING: dict[str, Sampling] = {
-    "LidDrivenCavity": Sampling({"reynolds": (1000.0, 5000.0)}),
+    "LidDrivenCavity": Sampling({"reynolds": (500.0, 2500.0)}),
     "NaturalConvection": Sampling({"rayleigh": (1e5, 1e6)}),
 }
 
