@@ -194,6 +194,16 @@ class TestResults:
             with pytest.raises(InvalidInput, match="not a run of the benchmark"):
                 suite_results.read_run(tmp_path / "other.json")
 
+    def test_systems_that_were_not_run_keep_their_entries(self, first, tmp_path):
+        _, [ripple, broken] = first
+        assert suite_results.merged(tmp_path, [ripple]) == [ripple]
+        (tmp_path / "growth.json").write_text("{}")
+        suite_results.write_run(tmp_path / "2026-01-01.json", [ripple, broken])
+        suite_results.write_run(tmp_path / "2025-01-01.json", [Entry("Old")])
+        kept = suite_results.merged(tmp_path, [ripple])
+        assert [entry.system for entry in kept] == ["Ripple", "Breaking"]
+        assert kept[0] is ripple
+
     def test_what_moved_is_a_ratio(self, first):
         _, [ripple, broken] = first
         slower = replace(
@@ -241,6 +251,7 @@ def test_the_command_writes_results_and_shows_what_moved(tmp_path, monkeypatch, 
     code, shown = call("Ripple", "--minutes", "0.02", "--seeds", "1", "--against", str(run_file))
     assert code == 0
     assert "×1.00" in shown.out
+    assert "- **Breaking.**" in (tmp_path / "RESULTS.md").read_text()
     code, shown = call("Nothing")
     assert code == 2
     assert "the suite has Ripple, Breaking" in shown.err

@@ -46,11 +46,13 @@ def benchmark(
     entries = []
     for entry in run:
         entries.append(entry)
+        # What is written survives a kill of the next one
+        everything = suite_results.merged(output, entries)
+        suite_results.write_run(files["run"], everything)
+        markdown.replace_section("suite", suite_results.section(everything), files["results"])
         if not as_json:
             typer.echo(f"{entry.system}: {entry.verdict}")
-    suite_results.write_run(files["run"], entries)
-    suite_results.write_overview(files["page"], entries)
-    markdown.replace_section("suite", suite_results.section(entries), files["results"])
+    suite_results.write_overview(files["page"], everything)
     rows = [] if former is None else suite_results.moved(former, entries)
     if as_json:
         print_json({"entries": [entry.to_json() for entry in entries], "moved": rows})
