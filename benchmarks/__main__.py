@@ -30,6 +30,7 @@ INTERPRETERS = {
     "training": "RIVALS_TRAINING_PYTHON",
     "surrogates": "",
     "serving": "",
+    "growth": "",
 }
 
 

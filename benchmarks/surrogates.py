@@ -1,5 +1,7 @@
 """Surrogates against the solvers they replace, at equal error: the demonstration and alternatives.
 
+The whole catalogue is the matter of `surrogate benchmark`.
+
     python -m benchmarks.surrogates [FOLDER]
 
 Data and models are kept in FOLDER, and what is there is not made again.
@@ -17,8 +19,7 @@ from benchmarks.report import replace_section, table
 from benchmarks.timing import pin_to_one_core
 from simulations.machine import machine_in_words
 from surrogate import FNO, PODNet, PODPolynomial, demo
-from surrogate.comparison import Comparison
-from surrogate.comparison.equal_error import Estimate
+from surrogate.comparison import Comparison, wording
 from surrogate.networks import Network
 
 SEEDS = (0, 1, 2)
@@ -61,19 +62,12 @@ def row(way: str, made: list[Comparison]) -> dict[str, object]:
         "error %": f"{100 * np.median(errors):.2g}{spread}",
         "error of the data %": f"{100 * middle.data_error:.2g}",
         "training s": float(middle.training["seconds"]),
-        "solver at equal error ms": shown(middle.solver_seconds, 1e3),
+        "solver at equal error ms": wording.marked(middle.solver_seconds, 1e3),
         "surrogate µs a call": 1e6 * middle.surrogate.seconds,
         "in batches of 64": "" if batch is None else 1e6 * batch,
-        "speed-up": shown(middle.speed_up()),
-        "in batches": shown(middle.speed_up(batched=True)),
+        "speed-up": wording.marked(middle.speed_up()),
+        "in batches": wording.marked(middle.speed_up(batched=True)),
     }
-
-
-def shown(estimate: Estimate | None, factor: float = 1.0) -> str:
-    """An estimate, with the sign of a bound if it is one."""
-    if estimate is None:
-        return "unknown"
-    return f"{estimate.relation.strip('=')}{factor * estimate.value:.3g}"
 
 
 def sections(folder: Path) -> Iterator[str]:

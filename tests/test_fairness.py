@@ -148,6 +148,22 @@ class TestRivals:
         assert "in single precision" not in wide.verdict
 
 
+class TestReference:
+    def test_a_second_refinement_may_be_too_dear(self):
+        copy = rung(Ripple(), 64, times_faster=0.9)
+        patient = run(Ripple(), copy)
+        hasty = run(Ripple(), copy, reference_seconds=0.0)
+        assert (patient.reference.settings["n"], hasty.reference.settings["n"]) == (256, 128)
+        assert (patient.outcome, hasty.outcome) == ("the solver wins", "inconclusive")
+
+    def test_its_own_error_is_known_by_every_measure(self):
+        reference = run(Ripple(), rung(Ripple(), 16)).reference
+        assert reference.errors_in.keys() == {"frames", "quantity"}
+        assert reference.errors_in["frames"] == pytest.approx(reference.error, rel=1e-6)
+        # The size of a wave converges at twice the order of its place
+        assert 0 < reference.errors_in["quantity"] < 0.1 * reference.error
+
+
 class TestMeasures:
     simulation = simulations.Burgers(n=16, n_times=4, t_end=3.0)
     decaying = {"u": np.outer([1.0, 1.0, 1e-3, 1e-3], np.ones(16))}

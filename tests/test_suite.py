@@ -10,13 +10,13 @@ import surrogate
 from simulations.generation import execution
 from simulations.simulation import InvalidInput, SimulationDiverged
 from surrogate import cli, markdown, networks
-from surrogate.comparison import cases, suite_results
+from surrogate.comparison import cases, protocol, suite, suite_results, timing
 from surrogate.comparison.cases import Case, Way, default_ways
 from surrogate.comparison.suite import Entry, make_plan, run_suite
 from surrogate.networks import FNO, MLP, PODLinear, PODNet, PODPolynomial, Signature
 from tests.test_comparison import Ripple
 
-OWN = {"Ripple", "Breaking"}
+pytestmark = pytest.mark.filterwarnings("ignore:.*generating in one process")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Breaking(Ripple):
 
 WAYS = {
     "PODPolynomial": Way(PODPolynomial),
-    "MLP": Way(lambda: MLP(width=8, depth=2), {"epochs": 2}),
+    "MLP": Way(lambda: MLP(width=8, layers=2), {"epochs": 2}),
 }
 SUITE = {
     "Ripple": Case(Ripple(), trajectories=40, ways=WAYS),
@@ -37,22 +37,31 @@ SUITE = {
 }
 
 
+def hasten(patch):
+    """Generate in this process, and time with less patience."""
+    patch.setattr(execution, "is_out_of_reach", lambda _: True)
+    patch.setattr(protocol, "BATCH_REPEATS", 1)
+    patch.setattr(timing, "LONG_ENOUGH", 0.01)
+
+
 @pytest.fixture(autouse=True)
-def generate_here(monkeypatch):
-    monkeypatch.setattr(execution, "is_out_of_reach", lambda _: True)
+def quick(monkeypatch):
+    hasten(monkeypatch)
+    # The first run draws them
+    monkeypatch.setattr(suite, "_draw", lambda comparison, path: None)
+    monkeypatch.setattr(suite, "write_report", lambda path, comparisons: None)
 
 
 def run(folder, **options):
     options = {"minutes": 0.02, "seeds": 2, "progress": False, "chosen": SUITE, **options}
-    with pytest.MonkeyPatch.context():
-        return list(run_suite(folder=folder, **options))
+    return list(run_suite(folder=folder, **options))
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suite")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "is_out_of_reach", lambda _: True)
+        hasten(patch)
         return folder, run(folder)
 
 
@@ -185,6 +194,16 @@ class TestResults:
             with pytest.raises(InvalidInput, match="not a run of the benchmark"):
                 suite_results.read_run(tmp_path / "other.json")
 
+    def test_systems_that_were_not_run_keep_their_entries(self, first, tmp_path):
+        _, [ripple, broken] = first
+        assert suite_results.merged(tmp_path, [ripple]) == [ripple]
+        (tmp_path / "growth.json").write_text("{}")
+        suite_results.write_run(tmp_path / "2026-01-01.json", [ripple, broken])
+        suite_results.write_run(tmp_path / "2025-01-01.json", [Entry("Old")])
+        kept = suite_results.merged(tmp_path, [ripple])
+        assert [entry.system for entry in kept] == ["Ripple", "Breaking"]
+        assert kept[0] is ripple
+
     def test_what_moved_is_a_ratio(self, first):
         _, [ripple, broken] = first
         slower = replace(
@@ -205,9 +224,10 @@ class TestResults:
 
     def test_pages_and_pictures(self, first, tmp_path):
         folder, entries = first
-        place = next(folder.glob("Ripple/*"))
-        assert (place / "frontier.png").read_bytes().startswith(b"\x89PNG")
-        assert (place / "frontier.svg").read_text().startswith("<?xml")
+        [picture] = folder.glob("Ripple/*/frontier.png")
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.with_suffix(".svg").read_text().startswith("<?xml")
+        assert picture.with_name("report.html").exists()
         suite_results.write_overview(tmp_path / "page.html", entries)
         page = (tmp_path / "page.html").read_text()
         assert "Breaking: No surrogate: SimulationDiverged" in page
@@ -231,6 +251,7 @@ def test_the_command_writes_results_and_shows_what_moved(tmp_path, monkeypatch, 
     code, shown = call("Ripple", "--minutes", "0.02", "--seeds", "1", "--against", str(run_file))
     assert code == 0
     assert "×1.00" in shown.out
+    assert "- **Breaking.**" in (tmp_path / "RESULTS.md").read_text()
     code, shown = call("Nothing")
     assert code == 2
     assert "the suite has Ripple, Breaking" in shown.err

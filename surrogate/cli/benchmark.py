@@ -46,11 +46,13 @@ def benchmark(
     entries = []
     for entry in run:
         entries.append(entry)
+        # What is written survives a kill of the next one
+        everything = suite_results.merged(output, entries)
+        suite_results.write_run(files["run"], everything)
+        markdown.replace_section("suite", suite_results.section(everything), files["results"])
         if not as_json:
             typer.echo(f"{entry.system}: {entry.verdict}")
-    suite_results.write_run(files["run"], entries)
-    suite_results.write_overview(files["page"], entries)
-    markdown.replace_section("suite", suite_results.section(entries), files["results"])
+    suite_results.write_overview(files["page"], everything)
     rows = [] if former is None else suite_results.moved(former, entries)
     if as_json:
         print_json({"entries": [entry.to_json() for entry in entries], "moved": rows})
@@ -58,3 +60,31 @@ def benchmark(
     if rows:
         typer.echo(markdown.table(rows))
     typer.echo(f"{files['run']}, {files['page']}, {files['results']}")
+
+
+@app.command()
+def score(
+    rollout: Annotated[
+        Path, typer.Argument(metavar="ROLLOUT", help="Predictions: .npy, .npz or .nc.")
+    ],
+    dataset: Annotated[Path, typer.Option(metavar="DIR", help="The dataset they are for.")],
+    split: Annotated[str, typer.Option(help="Whose inputs were answered, in order.")] = "test",
+    seconds: Annotated[float | None, typer.Option(help="Of one answer, on one thread.")] = None,
+    rungs_on: Annotated[
+        int, typer.Option(help="Trajectories on which the solver runs beside; 0 for none.")
+    ] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions made elsewhere by every metric, and against the solver's versions."""
+    from simulations import open_dataset
+    from surrogate.comparison.score import read_rollout
+    from surrogate.comparison.score import score as measured
+
+    data = open_dataset(dataset)
+    answers = read_rollout(rollout, data.simulation)
+    scored = measured(data, answers, split=split, seconds=seconds, rungs_on=rungs_on)
+    if as_json:
+        print_json(scored.to_json())
+    else:
+        typer.echo(scored.table())
+        typer.echo(scored.verdict)

@@ -55,7 +55,7 @@ from surrogate.emulator import OutOfDomainWarning, Surrogate
 PILOTS = 3
 # Arrays of a timed batch stay below this
 BATCH_BYTES = 2**27
-BATCH_REPEATS = 5
+BATCH_REPEATS = 3
 
 # What a comparison keeps of a surrogate's own record
 KEPT = (
@@ -83,6 +83,7 @@ def compare(
     methods: Mapping[str, Method] = NOBODY,
     functionals: Mapping[str, Functional] = NOBODY,
     tuning_seconds: float | None = None,
+    reference_seconds: float = math.inf,
     batch_size: int = 64,
     clock: Callable[[], float] = time.process_time,
     progress: bool = True,
@@ -110,6 +111,8 @@ def compare(
             fields. By default the fields that are numbers, else the size of each field.
         tuning_seconds: what was spent on trainings that were given up. By default what the
             surrogate's record says.
+        reference_seconds: what a second refinement of the reference may take; without it errors
+            that are too small for the first one are not judged.
         batch_size: samples in a large batch.
         clock: seconds; see `Stopwatch`.
         progress: show a progress bar on stderr.
@@ -141,7 +144,7 @@ def compare(
     stopwatch = Stopwatch(clock, meter)
     ruler = _Ruler(simulation, functionals)
     ladder = [simulation, *simulation.coarsened()]
-    names = _names(ladder)
+    names = wording.version_names(ladder)
     rungs: list[_Answerer] = [
         *(_Solver(name, simulation, s) for name, s in zip(names, ladder, strict=True)),
         *(_Other(name, simulation, method) for name, method in methods.items()),
@@ -159,7 +162,7 @@ def compare(
             rivals = trivial_rivals(dataset)
             trivial = [_Predictor(name, "trivial", rival) for name, rival in rivals.items()]
         everybody: list[_Answerer] = [*models, *trivial, *rungs]
-        reference, truths = _reference(ruler, cases, everybody, bar)
+        reference, truths = _reference(ruler, cases, everybody, bar, reference_seconds)
         failed = sum(truth is None for truth in truths)
         if failed:
             cautions.append(
@@ -385,11 +388,16 @@ def _affordable_batch(simulation: Simulation, wanted: int) -> int:
 
 
 def _reference(
-    ruler: _Ruler, cases: Sequence[Inputs], everybody: Sequence[_Answerer], bar: Any
+    ruler: _Ruler,
+    cases: Sequence[Inputs],
+    everybody: Sequence[_Answerer],
+    bar: Any,
+    patience: float,
 ) -> tuple[Reference, list[Solution | None]]:
     """Solve all cases with a version fine enough to judge the errors that matter.
 
-    That is the refined simulation or, if its own error is not small enough, that one refined again.
+    That is the refined simulation or, if its own error is not small enough, that one refined again
+    unless it would take longer than ``patience`` seconds.
     Everybody answers a few cases on the way and is warm afterwards.
 
     Raises:
@@ -404,8 +412,13 @@ def _reference(
     version = refined(simulation)
     if not doubles(version, simulation):
         coarse = [None] * len(pilots)
+    start = time.process_time()
     reference, truths = _solve_reference(ruler, version, cases, coarse, middle, bar)
-    if reference.resolves <= _smallest_error(simulation, pilots, truths, everybody):
+    # Twice the points along each axis, and as many more steps
+    again = (time.process_time() - start) * 2 ** (1 + simulation.grid.ndim)
+    if again > patience or reference.resolves <= _smallest_error(
+        simulation, pilots, truths, everybody
+    ):
         return reference, truths
     with suppress(InvalidInput, SimulationDiverged):
         finer = refined(version)
@@ -540,15 +553,6 @@ def _check_leaks(
         "The surrogate does not say what it was trained on: nobody has checked that the inputs are "
         "new to it, and there are no trivial rivals. Pass dataset= to have both."
     ]
-
-
-def _names(ladder: Sequence[Simulation]) -> list[str]:
-    """Each version by the settings in which they differ."""
-    settings = [version.settings for version in ladder]
-    varying = [key for key in settings[0] if any(s[key] != settings[0][key] for s in settings)]
-    if not varying:
-        return [type(ladder[0]).__name__]
-    return [", ".join(f"{key}={wording.brief(s[key])}" for key in varying) for s in settings]
 
 
 def _parameters(simulation: Simulation, inputs: Inputs) -> dict[str, float]:

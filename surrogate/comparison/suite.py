@@ -205,6 +205,7 @@ def run_case(case: Case, minutes: float, n_seeds: int, place: Path, progress: bo
         others=others,
         methods=case.methods,
         tuning_seconds=spent["tuning"],
+        reference_seconds=60 * minutes,
         progress=progress,
     )
     spent = {

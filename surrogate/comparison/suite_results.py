@@ -74,6 +74,21 @@ def read_run(path: str | Path) -> list[Entry]:
         raise InvalidInput(f"{path}: not a run of the benchmark ({error})") from None
 
 
+def merged(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, and those of other systems from the latest run in a folder.
+
+    Systems are often run one by one, with budgets of their own.
+    """
+    found = {entry.system: entry for entry in entries}
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            former = read_run(path)
+        except InvalidInput:  # figures of another kind are kept there, too
+            continue
+        return [*entries, *(entry for entry in former if entry.system not in found)]
+    return list(entries)
+
+
 def sorted_entries(entries: Sequence[Entry]) -> list[Entry]:
     """By outcome, the largest speed-up first."""
 
@@ -125,7 +140,9 @@ def section(entries: Sequence[Entry]) -> str:
     minutes = " to ".join(
         f"{budget:g}" for budget in dict.fromkeys((budgets or [0])[:: max(1, len(budgets) - 1)])
     )
-    here = machine_in_words("physurrogate", "numba", "torch")
+    here = machine_in_words("physurrogate", "numba", "torch").rpartition(";")[0]
+    dates = sorted(str(e.comparison.machine["date"])[:10] for e in ordered if e.comparison)
+    measured = " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]])) or "never"
     energy = next((e.comparison.machine.get("energy", "") for e in ordered if e.comparison), "")
     sentences = "\n".join(f"- **{entry.system}.** {entry.verdict}" for entry in ordered)
     return f"""## Surrogates against their solvers: the whole catalogue
@@ -137,7 +154,7 @@ them those of the stored times (nRMSE) and of what is asked for. The speed-up is
 solver's own cheaper versions at equal error, `<` and `>` are bounds where these do not reach so
 far. The surrogate is the best network on the validation split, in brackets the range over its
 seeds. It pays after so many single calls, data, tuning and training counted. Energy: {energy}.
-Machine: {here}.
+Machine: {here}; measured {measured}.
 
 Of {len(ordered)} systems, {counted}.
 

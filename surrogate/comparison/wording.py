@@ -1,8 +1,10 @@
 """Figures and verdicts in words."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from simulations.simulation import Simulation
 from surrogate.comparison.equal_error import Estimate
 from surrogate.comparison.reference import MARGIN
 
@@ -38,6 +40,15 @@ def duration(seconds: float) -> str:
     units = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
     size, unit = next((u for u in units if seconds >= 0.9995 * u[0]), units[-1])
     return f"{significant(seconds / size)} {unit}"
+
+
+def version_names(versions: Sequence[Simulation]) -> list[str]:
+    """Each version of a simulation by the settings in which they differ."""
+    settings = [version.settings for version in versions]
+    varying = [key for key in settings[0] if any(s[key] != settings[0][key] for s in settings)]
+    if not varying:
+        return [type(versions[0]).__name__]
+    return [", ".join(f"{key}={brief(s[key])}" for key in varying) for s in settings]
 
 
 def energy(joules: float) -> str:
