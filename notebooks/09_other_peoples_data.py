@@ -16,6 +16,7 @@
 # download; with the real ones only the path changes.
 
 # %%
+import os
 import tempfile
 from pathlib import Path
 
@@ -27,7 +28,8 @@ import surrogate
 from simulations.datasets.convert import convert
 from surrogate import plot
 
-folder = Path(tempfile.mkdtemp())
+os.chdir(tempfile.mkdtemp())
+folder = Path()
 sim = simulations.Heat(ndim=2, n=24, t_end=1.0, n_times=6)
 made = simulations.generate(sim, 120, folder / "heat", progress=False)
 
@@ -126,7 +128,7 @@ with h5py.File(hostile, "w") as file:
 try:
     simulations.open_dataset(hostile)
 except simulations.DatasetError as error:
-    print(str(error).replace(str(folder), "…"))
+    print(error)
 
 # %% [markdown]
 # [Reading other data](../reading-other-data) has the rules; [the file format](../file-format)
