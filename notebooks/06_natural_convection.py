@@ -105,8 +105,8 @@ assert abs(checked - 4) < 0.04
 #
 # ## What is uncertain
 #
-# Suppose that the Rayleigh number is known to 10 % and the Prandtl number to 5 %. A hundred
-# thousand samples take the surrogate a moment.
+# Suppose that the Rayleigh number is known to 10 % and the Prandtl number to 5 %. Twenty thousand
+# samples take the surrogate a moment.
 
 # %%
 rng = np.random.default_rng(0)

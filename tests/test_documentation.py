@@ -37,6 +37,13 @@ def system_pages():
     sys.path.remove(str(DOCS))
 
 
+@pytest.fixture(scope="module")
+def formulas():
+    sys.path.insert(0, str(DOCS))
+    yield importlib.import_module("math_pictures")
+    sys.path.remove(str(DOCS))
+
+
 def anchors(page):
     """Of the headings of a page, as they are linked to."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.M)
@@ -123,12 +130,6 @@ class TestNotebooks:
 
 
 class TestFormulas:
-    @pytest.fixture(scope="class")
-    def formulas(self):
-        sys.path.insert(0, str(DOCS))
-        yield importlib.import_module("math_pictures")
-        sys.path.remove(str(DOCS))
-
     @pytest.mark.parametrize(
         ("equation", "tex"),
         [
