@@ -61,7 +61,7 @@ def power_spectrum(values: Array, grid: Grid) -> tuple[Array, Array]:
     k = np.sqrt(sum(np.square(w) for w in np.meshgrid(*waves, indexing="ij", sparse=True)))
     width = 2 * np.pi / max(lengths)
     sums = np.bincount(np.rint(k / width).astype(int).ravel(), power.ravel())
-    return width * np.arange(1, sums.size), sums[1:]
+    return width * np.arange(1, sums.size), sums[1:].astype(np.float64)
 
 
 def _hann(n: int) -> Array:
