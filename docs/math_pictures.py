@@ -103,7 +103,7 @@ def tex_of(equation: str) -> str:
     text = re.sub("([xyz])\N{COMBINING TILDE}", r"\\tilde{\1}", text)
     text = text.replace("ỹ", r"\tilde{y}").replace("…", r"\ldots ")
     text = re.sub(r" {2,}", r"\\qquad ", text)
-    return re.sub(r"(?<![\\A-Za-z{])( ?)([A-Za-z]{2,})(?![A-Za-z])( ?)", _word, text)
+    return re.sub(r"(?<![\\A-Za-z])(?<!mathrm\{)( ?)([A-Za-z]{2,})(?![A-Za-z])( ?)", _word, text)
 
 
 def _primes(match: re.Match[str]) -> str:

@@ -125,12 +125,13 @@ def markdown(text: str) -> str:
         if lines and all(line.startswith("    ") for line in lines):
             formulas = " \\\\\n".join(tex_of(line) for line in lines)
             blocks.append(f"```{{math}}\n{formulas}\n```")
-        else:
-            # An asterisk or an underscore of a formula is no emphasis, a bar no table
-            blocks.append(
-                re.sub(r"(?<!`)([*_])(?!`)", r"\\\1", block) if "`" not in block else block
-            )
-    return "\n\n".join(blocks).replace("``", "`")
+            continue
+        # In what is no code, an asterisk or an underscore is one and no emphasis
+        parts = re.split(r"(``[^`]*``|`[^`]*`)", block)
+        parts[::2] = [re.sub(r"([*_])", r"\\\1", part) for part in parts[::2]]
+        parts[1::2] = [part.replace("``", "`") for part in parts[1::2]]
+        blocks.append("".join(parts))
+    return "\n\n".join(blocks)
 
 
 # A page a system

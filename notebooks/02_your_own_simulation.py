@@ -152,13 +152,14 @@ class SineGordon(Simulation):
 
 # %%
 import matplotlib.pyplot as plt
+import numpy as np
 from sine_gordon import SineGordon
 
 import simulations
 import surrogate
 from surrogate import plot
 
-"SineGordon" in simulations.catalogue()
+print("SineGordon" in simulations.catalogue())
 
 # %%
 chain = SineGordon()(gamma=0.05, seed=3)

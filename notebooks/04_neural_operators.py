@@ -39,9 +39,9 @@ folder = Path(tempfile.mkdtemp())
 
 # %%
 burgers = simulations.Burgers.preset("fno_paper", n=128)
-data = simulations.generate(burgers, 300, folder / "burgers", progress=False)
+data = simulations.generate(burgers, 240, folder / "burgers", progress=False)
 operator = surrogate.train(
-    data, surrogate.FNO(modes=16, width=24, layers=3), epochs=40, progress=False
+    data, surrogate.FNO(modes=16, width=24, layers=3), epochs=30, progress=False
 )
 print(f"test error at n = 128, as trained: {operator.training['test_relative_l2']['u']:.2%}")
 
@@ -58,7 +58,7 @@ def on(simulation, emulator):
     return surrogate.Surrogate(simulation, emulator.network, encoding)
 
 
-def error_of(emulator, seeds=range(1000, 1020)):
+def error_of(emulator, seeds=range(1000, 1010)):
     simulation = emulator.simulation
     truth, answer = (
         np.stack([call(seed=seed)["u"].values[-1] for seed in seeds])
@@ -67,7 +67,7 @@ def error_of(emulator, seeds=range(1000, 1020)):
     return metrics.relative_l2(answer, truth).mean()
 
 
-resolutions = [64, 96, 128, 256, 512, 1024]
+resolutions = [64, 96, 128, 256, 1024]
 errors = [
     error_of(on(burgers.from_settings({**burgers.settings, "n": n}), operator)) for n in resolutions
 ]
@@ -80,8 +80,8 @@ dict(zip(resolutions, np.round(errors, 4), strict=True))
 
 # %% [markdown]
 # The same random numbers give the same initial velocity on every grid (a draw is a function,
-# sampled where the grid has points), so these are the same twenty problems each time. The error
-# is that of the function that was learnt, not of the grid.
+# sampled where the grid has points), so these are the same ten problems each time. The error is
+# that of the function that was learnt, not of the grid.
 
 # %%
 fine = on(burgers.from_settings({**burgers.settings, "n": 1024}), operator)
@@ -104,13 +104,13 @@ right.set_xlim(right=200)
 
 # %%
 darcy = simulations.DarcyFlow.preset("fno_paper", n=32)
-data = simulations.generate(darcy, 240, folder / "darcy", progress=False)
+data = simulations.generate(darcy, 160, folder / "darcy", progress=False)
 networks = {
     "FNO": surrogate.FNO(modes=8, width=20, layers=3),
-    "UNet": surrogate.UNet(width=12),
+    "UNet": surrogate.UNet(width=8),
 }
 emulators = {
-    name: surrogate.train(data, network, epochs=15, progress=False)
+    name: surrogate.train(data, network, epochs=12, progress=False)
     for name, network in networks.items()
 }
 {name: f"{e.training['test_relative_l2']['u']:.1%}" for name, e in emulators.items()}
@@ -127,13 +127,16 @@ for ax, (name, answer) in zip(axes[2:], answers.items(), strict=True):
 
 # %% [markdown]
 # And on a grid twice as fine? Here the two differ in kind. A convolution of three points means
-# half the distance on the finer grid; a Fourier mode means the same.
+# half the distance on the finer grid, so that the U-Net declines; a Fourier mode means the same.
 
 # %%
 finer = simulations.DarcyFlow.preset("fno_paper", n=64)
 for name, emulator in emulators.items():
-    moved = on(finer, emulator)
-    print(f"{name}: {error_of(on(darcy, emulator)):.1%} on 32², {error_of(moved):.1%} on 64²")
+    print(f"{name} on 32²: {error_of(on(darcy, emulator)):.1%}")
+    try:
+        print(f"{name} on 64²: {error_of(on(finer, emulator)):.1%}")
+    except ValueError as error:
+        print(f"{name} on 64²: {error}")
 
 # %% [markdown]
 # An operator that can be moved between grids is not one that becomes better by it: its error

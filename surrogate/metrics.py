@@ -34,6 +34,11 @@ def relative_l2(prediction: Array, target: Array, weights: Array | None = None) 
     Returns:
         ``(sample,)``.
 
+    Examples:
+        >>> target = np.ones((2, 4))
+        >>> print(relative_l2(target * [[1.1], [0.5]], target).round(3))
+        [0.1 0.5]
+
     References:
         Li et al., Fourier neural operator for parametric PDEs (2021), section 5.
     """

@@ -154,7 +154,9 @@ def plot_space_time(
     ax = ax or new_axes()
     if values.ndim > 1 + grid.ndim:
         values = magnitude(simulation, name, values)
-    lines = values[(slice(None), slice(None), *(n // 2 for n in grid.shape[1:]))]
+    lines = values
+    for n in grid.shape[1:]:
+        lines = lines[:, :, n // 2]
     edges = cell_edges(grid.axes[0]), edges_between(simulation.times)
     quantity = _quantity(simulation, name, style)
     _draw_map(ax, *edges, lines, lines, limits, style, quantity, True)
@@ -265,8 +267,8 @@ def plot_input(simulation: Simulation, name: str, values: Array, ax: Axes | None
         ax.set(xlabel=axis_label(grid.axes[0]), ylabel=quantity)
         return ax
     plane = size[..., grid.shape[-1] // 2] if grid.ndim == 3 else size
-    edges = [cell_edges(axis) for axis in grid.axes[:2]]
-    _draw_map(ax, *edges, plane.T, plane, None, "value", quantity, True, "cividis")
+    horizontal, vertical = (cell_edges(axis) for axis in grid.axes[:2])
+    _draw_map(ax, horizontal, vertical, plane.T, plane, None, "value", quantity, True, "cividis")
     ax.set(xlabel=axis_label(grid.axes[0]), ylabel=axis_label(grid.axes[1]), aspect="equal")
     return ax
 

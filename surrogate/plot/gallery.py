@@ -29,7 +29,7 @@ from surrogate.plot.fields import (
 
 # Panels of a picture, and their total width and height in inches
 MOST_PANELS, SIZE = 3, (9.6, 3.1)
-DRAWING = {"font.size": 8.5, "axes.linewidth": 0.6, "lines.linewidth": 1.0}
+DRAWING: Any = {"font.size": 8.5, "axes.linewidth": 0.6, "lines.linewidth": 1.0}
 # Beside the pictures: what they show and what a call costs
 FACTS = "gallery.json"
 

@@ -28,6 +28,15 @@ def power_spectrum(values: Array, grid: Grid) -> tuple[Array, Array]:
 
     Raises:
         ValueError: a grid without space, or whose points are not equidistant.
+
+    Examples:
+        A cosine of amplitude 2 has a mean square of 2, all of it at its own wave number:
+
+        >>> from simulations.grid import Axis
+        >>> grid = Grid((Axis.periodic("x", 16, 2 * np.pi),))
+        >>> k, power = power_spectrum(2 * np.cos(3 * grid.axes[0].points), grid)
+        >>> print(k[power > 1e-12], power[power > 1e-12].round(12))
+        [3.] [2.]
     """
     if grid.ndim == 0:
         raise ValueError("grid: has no space, and so no spectrum")
@@ -52,7 +61,7 @@ def power_spectrum(values: Array, grid: Grid) -> tuple[Array, Array]:
     k = np.sqrt(sum(np.square(w) for w in np.meshgrid(*waves, indexing="ij", sparse=True)))
     width = 2 * np.pi / max(lengths)
     sums = np.bincount(np.rint(k / width).astype(int).ravel(), power.ravel())
-    return width * np.arange(1, sums.size), sums[1:]
+    return width * np.arange(1, sums.size), sums[1:].astype(np.float64)
 
 
 def _hann(n: int) -> Array:

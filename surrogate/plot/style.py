@@ -24,7 +24,13 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_unit(quantity: str, unit: str) -> str:
-    """``velocity in m s⁻¹`` from UDUNITS notation; without a unit the quantity alone."""
+    """A quantity with its unit, from UDUNITS notation.
+
+    >>> with_unit("velocity", "m s-1")
+    'velocity in m s⁻¹'
+    >>> with_unit("Nusselt number", "1")
+    'Nusselt number'
+    """
     if unit == "1":
         return quantity
     raised = re.sub(r"(?<=[A-Za-z])-?\d+", lambda m: m[0].translate(SUPERSCRIPTS), unit)
