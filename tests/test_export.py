@@ -217,7 +217,7 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_left(tmp_path):
     simulation = simulations.Burgers(n=16, n_times=3)
     encoding = encoding_of(simulation)
     emulator = surrogate.Surrogate(simulation, Undecided(), encoding)
-    with pytest.raises(ValueError, match="to='cuda': must be one of onnx, torch"):
+    with pytest.raises(ValueError, match="to='cuda': must be one of onnx, torch, wheel"):
         surrogate.export(emulator, tmp_path / "model", "cuda")
     with pytest.raises(ValueError, match="Undecided cannot be exported"):
         surrogate.export(emulator, tmp_path / "model", "torch")
@@ -239,6 +239,12 @@ def test_the_command_line_exports_a_saved_surrogate(tmp_path, capsys):
     assert run(arguments) == 1
     assert "exists" in capsys.readouterr().err
     assert run([*arguments[:3], "tflite", *arguments[4:]]) == 2
+    assert run([*arguments[:3], "wheel", *arguments[4:]]) == 2
+    assert "a wheel needs one" in capsys.readouterr().err
+    assert run([*arguments[:3], "wheel", "-o", str(tmp_path), "--name", "json"]) == 2
+    assert "name='json'" in capsys.readouterr().err
+    assert run([*arguments[:4], "-o", str(tmp_path / "other"), "--author", "Ada"]) == 2
+    assert "author='Ada'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

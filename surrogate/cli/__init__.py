@@ -13,10 +13,17 @@ from surrogate.cli.app import FAILED, MISUSED, OK, app
 from surrogate.cli import solvers  # noqa: F401
 from surrogate.cli import datasets  # noqa: F401
 from surrogate.cli import surrogates  # noqa: F401
+from surrogate.cli import deployment  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
-EXTRAS = {"dask": "dask", "distributed": "dask", "onnx": "onnx", "onnxscript": "onnx"}
+EXTRAS = {
+    "dask": "dask",
+    "distributed": "dask",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
