@@ -142,7 +142,14 @@ def test_stored_times_are_answered_and_between_them_it_is_linear(block):
         fmpy.simulate_fmu(str(path), **{**options, "stop_time": 2 * times[-1]})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind.startswith("steps")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "steps",
+        pytest.param("steps that see two frames", marks=pytest.mark.slow),
+        pytest.param("steps to the next state", marks=pytest.mark.slow),
+    ],
+)
 def test_a_propagator_is_advanced(kind, block):
     emulator, path = block(kind)
     inputs, starts = starts_of(emulator.simulation)
@@ -228,6 +235,7 @@ def test_the_description_says_what_the_numbers_are(block):
         assert "sources/model.h" in archive.namelist()
 
 
+@pytest.mark.slow
 def test_the_same_surrogate_is_the_same_file(block, tmp_path):
     emulator, path = block("series")
     again = surrogate.export(emulator, tmp_path / "again.fmu", "fmu", **RELEASE)
