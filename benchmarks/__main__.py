@@ -31,6 +31,7 @@ INTERPRETERS = {
     "surrogates": "",
     "serving": "",
     "growth": "",
+    "deployment": "",
 }
 
 

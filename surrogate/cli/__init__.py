@@ -19,6 +19,7 @@ from surrogate.cli import benchmark  # noqa: F401
 from surrogate.cli import pictures  # noqa: F401
 from surrogate.cli import inverse  # noqa: F401
 from surrogate.cli import trust  # noqa: F401
+from surrogate.cli import deployment  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
@@ -35,6 +36,7 @@ EXTRAS = {
     "starlette": "serve",
     "uvicorn": "serve",
     "emcee": "inverse",
+    "onnxruntime": "onnx",
 }
 
 

@@ -111,19 +111,6 @@ def predict(
 
 
 @app.command()
-def export(
-    model: ModelFolder,
-    to: Annotated[str, typer.Option(help="onnx or torch.")],
-    output: Annotated[Path, typer.Option("-o", help="File to write.")],
-) -> None:
-    """Write a surrogate to one file for programs that have neither this package nor its solver."""
-    import surrogate
-
-    written = surrogate.export(surrogate.load(model), output, to)
-    typer.echo(f"{written}: {written.stat().st_size:,} bytes")
-
-
-@app.command()
 def compare(
     model: ModelFolder,
     dataset: Annotated[

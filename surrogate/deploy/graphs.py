@@ -3,14 +3,15 @@
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from simulations.datasets.publish import published
 from surrogate.deploy.metadata import describe
 from surrogate.deploy.whole import Whole
 from surrogate.emulator import Surrogate
@@ -19,91 +20,89 @@ from surrogate.emulator import Surrogate
 METADATA_KEY = "physurrogate"
 
 
-def export(emulator: Surrogate, path: str | Path, to: str = "onnx") -> Path:
-    """Write a surrogate to one file that needs no code of this package to be used.
-
-    The graph takes every parameter ``(batch,)`` and every field input ``(batch, *space,
-    *component)`` by name in physical units and gives every field ``(batch, time, *space,
-    *component)`` by name, all float32. The batch may have any size; the grid and the times are
-    those of the training. What the numbers are stands as JSON in the file.
-
-    Args:
-        emulator: the surrogate; its network may be any module that torch can export.
-        path: the file, which must not exist.
-        to: ``onnx``, or ``torch`` for a file of ``torch.export.save``.
+def write_onnx(emulator: Surrogate, path: Path) -> None:
+    """Write the graph as ONNX, all weights and the metadata in the one file.
 
     Raises:
-        ValueError: the format is unknown, or the network cannot be exported to it.
-        FileExistsError: the file exists.
+        ValueError: the network cannot be exported, or no runtime could load what comes out.
         ModuleNotFoundError: the packages of the extra ``onnx`` are not installed.
     """
-    path = Path(path)
-    if to not in FORMATS:
-        raise ValueError(f"to={to!r}: must be one of {', '.join(FORMATS)}")
-    if path.exists():
-        raise FileExistsError(f"{path}: exists; choose another file")
-    whole = Whole(emulator)
-    metadata = json.dumps(describe(emulator), allow_nan=False)
-    with published(path, exclusive=True) as temporary, _quiet():
-        FORMATS[to](whole, _record(whole), metadata, temporary)
-    return path
-
-
-def _record(whole: Whole) -> ExportedProgram:
-    # Not 0 and 1, which torch takes to be constants
-    example = whole.example(3)
-    batch = Dim("batch", min=1)
-    sizes = {"inputs": {name: {0: batch} for name in example}}
-    with torch.no_grad():
-        whole(example)  # fills the caches of the encoding with values, not with symbols
-        try:
-            return torch.export.export(whole, (example,), dynamic_shapes=sizes)
-        except Exception as error:  # whatever the code of a network raises when it is recorded
-            raise _not_exportable(whole, error) from error
-
-
-def _write_onnx(whole: Whole, program: ExportedProgram, metadata: str, path: Path) -> None:
     import onnxruntime
     import onnxscript  # noqa: F401  (named by the error if it is missing)
 
-    try:
-        exported = torch.onnx.export(
-            program,
-            dynamic_shapes={"inputs": {name: {0: "batch"} for name in whole.inputs}},  # its name
-            input_names=whole.inputs,
-            output_names=whole.outputs,
-            dynamo=True,
-            verbose=False,
-        )
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise _not_exportable(whole, error) from error
-    assert exported is not None
-    exported.model.metadata_props[METADATA_KEY] = metadata
-    exported.save(path, external_data=False)
-    try:  # what the exporter writes, a runtime may still refuse
-        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # classes of its own
-        raise _not_exportable(whole, error) from error
+    whole = Whole(emulator)
+    with quiet():
+        program = _batched(emulator, whole)
+        try:
+            exported = torch.onnx.export(
+                program,
+                dynamic_shapes={"inputs": {name: {0: "batch"} for name in whole.inputs}},
+                input_names=whole.inputs,
+                output_names=whole.outputs,
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise not_exportable(emulator, error) from error
+        assert exported is not None
+        for node in exported.model.graph.all_nodes():  # lines of code, with paths of this machine
+            node.metadata_props.clear()
+        exported.model.metadata_props[METADATA_KEY] = _metadata(emulator)
+        exported.save(path, external_data=False)
+        try:  # what the exporter writes, a runtime may still refuse
+            onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:  # classes of its own
+            raise not_exportable(emulator, error) from error
 
 
-def _write_torch(whole: Whole, program: ExportedProgram, metadata: str, path: Path) -> None:
-    with open(path, "wb") as file:  # by name torch insists on the suffix .pt2
-        torch.export.save(program, file, extra_files={f"{METADATA_KEY}.json": metadata})
+def write_torch(emulator: Surrogate, path: Path) -> None:
+    """Write the graph as torch's own file.
+
+    Raises:
+        ValueError: the network cannot be exported.
+    """
+    whole = Whole(emulator)
+    extra = {f"{METADATA_KEY}.json": _metadata(emulator)}
+    with quiet(), open(path, "wb") as file:  # by name torch insists on the suffix .pt2
+        program = _batched(emulator, whole)
+        torch.export.save(program, file, extra_files=extra)
 
 
-FORMATS: dict[str, Callable[[Whole, ExportedProgram, str, Path], None]] = {
-    "onnx": _write_onnx,
-    "torch": _write_torch,
-}
+def _metadata(emulator: Surrogate) -> str:
+    return json.dumps(describe(emulator), allow_nan=False)
 
 
-def _not_exportable(whole: Whole, error: Exception) -> ValueError:
+def record(
+    emulator: Surrogate, module: nn.Module, arguments: tuple[Any, ...], sizes: Any = None
+) -> ExportedProgram:
+    """The graph of what a module does to arguments, of which some sizes may be free.
+
+    Raises:
+        ValueError: torch cannot record what the network of the surrogate does.
+    """
+    with torch.no_grad():
+        module(*arguments)  # fills the caches of the encoding with values, not with symbols
+        try:
+            return torch.export.export(module, arguments, dynamic_shapes=sizes)
+        except Exception as error:  # whatever the code of a network raises when it is recorded
+            raise not_exportable(emulator, error) from error
+
+
+def _batched(emulator: Surrogate, whole: Whole) -> ExportedProgram:
+    """The graph for a batch of any size."""
+    example = whole.example(3)  # not 0 and 1, which torch takes to be constants
+    batch = Dim("batch", min=1)
+    return record(emulator, whole, (example,), {"inputs": {name: {0: batch} for name in example}})
+
+
+def not_exportable(emulator: Surrogate, error: Exception) -> ValueError:
+    """That a network cannot leave, for the first line of a reason."""
     reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-    return ValueError(f"{type(whole.network).__name__} cannot be exported: {reason}")
+    return ValueError(f"{emulator.network_name} cannot be exported: {reason}")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what the exporter says about packages and passes that are not ours."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

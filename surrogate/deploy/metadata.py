@@ -22,6 +22,7 @@ def describe(emulator: Surrogate) -> dict[str, Any]:
     simulation, encoding = emulator.simulation, emulator.encoding
     grid, name = simulation.grid, type(simulation).__name__
     error = emulator.training.get("test_relative_l2", {})
+    calibration = getattr(emulator, "calibration", None)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -62,7 +63,15 @@ def describe(emulator: Surrogate) -> dict[str, Any]:
             }
             for key, field in simulation.fields.items()
         },
+        "calibration": None
+        if calibration is None
+        else {
+            "coverage": calibration.coverage,
+            "n": calibration.n,
+            "error_bound": {name: float(b) for name, b in calibration.error_bound.items()},
+        },
         "grid_is_fixed": True,
+        "resolution": list(grid.shape),
         "axes": [
             {
                 "name": axis.name,
@@ -74,6 +83,7 @@ def describe(emulator: Surrogate) -> dict[str, Any]:
             for axis in grid.axes
         ],
         "times": simulation.times.tolist(),
+        "time_unit": simulation.time_unit,
     }
 
 

@@ -146,7 +146,9 @@ class GraphNet(Network):
         batch, members = fields.shape[:2]
         x = fields[..., self.coordinates]
         senders = self.senders(x.detach())
-        r = self.apart(_gather(x, senders) - x[:, :, None])
+        r = fields.new_empty(batch, members, self.count, 0)
+        if self.coordinates:  # no runtime of graphs can gather nothing
+            r = self.apart(_gather(x, senders) - x[:, :, None])
         # The square root has no derivative at zero, where individuals coincide
         distance = (r.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
         edges = torch.cat([r, distance, 1 / (CLOSE + distance)], dim=-1)

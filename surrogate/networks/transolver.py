@@ -44,7 +44,9 @@ class PhysicsAttention(nn.Module):
         counted = (share * weights[:, None]).transpose(1, 2)
         tokens = (counted @ values) / (counted.sum(dim=2, keepdim=True) + 1e-6)
         query, key, value = self.attend(tokens).chunk(3, dim=-1)
-        tokens = F.scaled_dot_product_attention(query, key, value)
+        # Each head is a sample of its own by now, but exporters insist on an axis for heads
+        attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
+        tokens = attended[:, 0]
         v = (share @ tokens).reshape(batch, heads, points, -1).transpose(1, 2)
         return self.out(v.reshape(x.shape))
 
