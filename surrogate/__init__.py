@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.tuning import Tuning, tune
 
 _HOMES = {
     "ChannelsFirst": "surrogate.networks",
@@ -59,12 +60,14 @@ _HOMES = {
     "SurrogateFileError": "surrogate.emulator",
     "Transolver": "surrogate.networks",
     "TuckerFNO": "surrogate.networks",
+    "Tuning": "surrogate.tuning",
     "UNet": "surrogate.networks",
     "compare": "surrogate.comparison",
     "find_learning_rate": "surrogate.training",
     "export": "surrogate.deploy",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
+    "tune": "surrogate.tuning",
 }
 
 __all__ = [
@@ -90,12 +93,14 @@ __all__ = [
     "SurrogateFileError",
     "Transolver",
     "TuckerFNO",
+    "Tuning",
     "UNet",
     "compare",
     "export",
     "find_learning_rate",
     "load",
     "train",
+    "tune",
 ]
 
 

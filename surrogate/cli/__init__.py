@@ -16,7 +16,13 @@ from surrogate.cli import surrogates  # noqa: F401
 # isort: on
 
 #: Which extra brings a module that is missing
-EXTRAS = {"dask": "dask", "distributed": "dask", "onnx": "onnx", "onnxscript": "onnx"}
+EXTRAS = {
+    "dask": "dask",
+    "distributed": "dask",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "optuna": "tune",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
