@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.training_page import training_report
     from surrogate.tuning import Tuning, tune
 
 _HOMES = {
@@ -67,6 +68,7 @@ _HOMES = {
     "export": "surrogate.deploy",
     "load": "surrogate.emulator",
     "train": "surrogate.training",
+    "training_report": "surrogate.training_page",
     "tune": "surrogate.tuning",
 }
 
@@ -100,6 +102,7 @@ __all__ = [
     "find_learning_rate",
     "load",
     "train",
+    "training_report",
     "tune",
 ]
 

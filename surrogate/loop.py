@@ -271,10 +271,9 @@ class Run:
 
     def _is_stopped_by(self, loggers: Sequence[Logger]) -> bool:
         """Tell the loggers about the last epoch."""
-        spent = {"learning_rate": self.rate, "seconds": self.seconds}
         try:
             for logger in loggers if self.team.leads else ():
-                logger.log({**self.history[-1], **spent}, len(self.history))
+                logger.log({**self.history[-1], "seconds": self.seconds}, len(self.history))
         except Stop:
             return True
         return False
@@ -317,7 +316,8 @@ class Run:
         with self._averaged():
             valid = self._validate(valid_data)
             self.seconds = self.team.of_leader(started + time.perf_counter() - clock)
-            self.history.append({"train": total / count, "valid": valid})
+            entry = {"train": total / count, "valid": valid, "learning_rate": self.rate}
+            self.history.append(entry)
             if valid < self.best_error:
                 self.best_error, self.best_epoch = valid, len(self.history)
                 self.best_state = _copy(self.network.state_dict())
@@ -358,9 +358,13 @@ class Run:
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, self.recipe.precision == "bfloat16"):
             if isinstance(self.network, Rollout):
-                of_batch = {"rows": batch.rows, "size": batch.size}
                 errors = self.network.errors(
-                    batch.samples, self.weights, progress, self.loss, **of_batch
+                    batch.samples,
+                    self.weights,
+                    progress,
+                    self.loss,
+                    rows=batch.rows,
+                    size=batch.size,
                 )
             else:
                 fields, scalars = self.forward(batch.samples.fields_in, batch.samples.scalars_in)
@@ -481,7 +485,7 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def grouped(batches: Iterator[Encoded], size: int) -> Iterator[list[Encoded]]:
+def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """The batches of each step, in the last one as many as are left."""
     while group := list(islice(batches, size)):
         yield group

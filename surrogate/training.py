@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from simulations.datasets import Dataset, Trajectories, layout, open_dataset
 from simulations.machine import free_memory
@@ -236,14 +236,7 @@ def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, flo
     samples = dataset.load(split)
     encoded = emulator.encoding.encode(samples)
     inputs = stored_inputs(dataset.simulation, samples)
-    with torch.inference_mode():
-        parts = [
-            emulator.network(encoded.fields_in[i : i + 64], encoded.scalars_in[i : i + 64])
-            for i in range(0, len(samples), 64)
-        ]
-    fields = torch.cat([part[0] for part in parts])
-    scalars = torch.cat([part[1] for part in parts])
-    predicted = emulator.encoding.decode(fields, scalars, inputs)
+    predicted = emulator.encoding.decode(*answered(emulator.network, encoded), inputs)
     grid_weights = dataset.simulation.grid.weights
     errors = {}
     for name, declared_field in dataset.simulation.fields.items():
@@ -255,6 +248,17 @@ def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, flo
         error = metrics.relative_l2(predicted[name][:, first:], truth, weights)
         errors[name] = float(error.mean())
     return errors
+
+
+def answered(network: nn.Module, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    """Fields and scalars that a network answers to many samples, a few at a time."""
+    with torch.inference_mode():
+        parts = [
+            network(encoded.fields_in[i : i + 64], encoded.scalars_in[i : i + 64])
+            for i in range(0, len(encoded.scalars_in), 64)
+        ]
+    fields, scalars = zip(*parts, strict=True)
+    return torch.cat(fields), torch.cat(scalars)
 
 
 def stored_inputs(simulation: Simulation, samples: Trajectories) -> dict[str, Any]:

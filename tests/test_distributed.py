@@ -186,6 +186,7 @@ def test_importing_the_script_leaves_the_function_in_its_place():
 SCRIPT = """
 import os, runpy, sys
 from pathlib import Path
+import tests.toy  # whose system the dataset names
 from surrogate import loop
 loop.CHECKPOINT_SECONDS = 0.0
 Path(sys.argv[1], os.environ["RANK"]).write_text(str(os.getpid()))

@@ -43,6 +43,9 @@ def train(
     more: RecipeFields = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Of the weights and the batches.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page about the training to write.")
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -87,6 +90,8 @@ def train(
         return
     emulator.save(output)
     (output / "checkpoint.safetensors").unlink()
+    if report is not None:
+        surrogate.training_report(emulator, report, data)
     if as_json:
         kept = ("epochs", "best_epoch", "seconds", "test_relative_l2")
         print_json({key: emulator.training[key] for key in kept if key in emulator.training})
