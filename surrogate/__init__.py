@@ -42,12 +42,14 @@ if TYPE_CHECKING:
     )
     from surrogate.propagation import Propagator
     from surrogate.training import find_learning_rate, train
+    from surrogate.training_page import training_report
     from surrogate.trust.acquisition import acquire, grow
     from surrogate.trust.bounds import calibrated
     from surrogate.trust.calibration import Calibration
     from surrogate.trust.ensemble import Ensemble
     from surrogate.trust.guard import Guard, guard
     from surrogate.trust.warm_start import warm_start
+    from surrogate.tuning import Tuning, tune
 
 _HOMES = {
     "Calibration": "surrogate.trust.calibration",
@@ -77,6 +79,7 @@ _HOMES = {
     "SurrogateFileError": "surrogate.emulator",
     "Transolver": "surrogate.networks",
     "TuckerFNO": "surrogate.networks",
+    "Tuning": "surrogate.tuning",
     "UNet": "surrogate.networks",
     "acquire": "surrogate.trust.acquisition",
     "calibrate": "surrogate.inverse",
@@ -91,6 +94,8 @@ _HOMES = {
     "sensitivity": "surrogate.inverse",
     "train": "surrogate.training",
     "warm_start": "surrogate.trust.warm_start",
+    "training_report": "surrogate.training_page",
+    "tune": "surrogate.tuning",
 }
 
 __all__ = [
@@ -121,6 +126,7 @@ __all__ = [
     "SurrogateFileError",
     "Transolver",
     "TuckerFNO",
+    "Tuning",
     "UNet",
     "acquire",
     "calibrate",
@@ -134,6 +140,8 @@ __all__ = [
     "optimise",
     "sensitivity",
     "train",
+    "training_report",
+    "tune",
     "warm_start",
 ]
 

@@ -181,7 +181,8 @@ class Encoding:
             space = self.simulation.grid.ndim if output.spatial else 0
             # (sample, time, *space, *component) -> (sample, *space, time · component)
             values = np.moveaxis(values, 1, 1 + space)
-            values = values.reshape(*values.shape[: 1 + space], -1)
+            channels = output.channels.stop - output.channels.start
+            values = values.reshape(*values.shape[: 1 + space], channels)
             groups[output.spatial].append(torch.as_tensor((values - output.mean) / output.std))
         n, shape = len(samples), self.simulation.grid.shape
         fields_out = torch.cat(groups[True], -1) if groups[True] else torch.zeros(n, *shape, 0)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,14 +16,19 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from simulations.datasets import Dataset, layout
+from simulations.datasets import Dataset, Trajectories, layout
 from simulations.datasets.publish import published
 from surrogate import losses, optimizers
+from surrogate.distributed import ALONE, Team
 from surrogate.encoding import Encoded, Encoding
 from surrogate.propagation import Rollout
 from surrogate.recipe import Recipe
 
 CHECKPOINT_SECONDS = 20.0
+
+
+class Stop(Exception):
+    """Raised by a logger: the training ends here, with the best weights so far."""
 
 
 class Logger(Protocol):
@@ -36,11 +41,35 @@ class Logger(Protocol):
             values: losses ``train`` and ``valid``, the last ``learning_rate``, and the ``seconds``
                 spent so far.
             step: the epoch.
+
+        Raises:
+            Stop: the training shall end here.
         """
+
+
+class Batch(NamedTuple):
+    """A batch, or of one that several processes share the samples of this process.
+
+    Args:
+        samples: encoded.
+        rows: which of the batch they are.
+        size: samples in the batch.
+    """
+
+    samples: Encoded
+    rows: Tensor
+    size: int
+
+    @classmethod
+    def whole(cls, samples: Encoded) -> "Batch":
+        size = len(samples.scalars_in)
+        return cls(samples, torch.arange(size), size)
 
 
 class Split:
     """Encoded trajectories of a split: held in memory if they fit, else read shard by shard.
+
+    Of a team each process reads its share of every shard; batches are those of one process.
 
     Args:
         dataset: whose split it is.
@@ -49,6 +78,10 @@ class Split:
         limit: bytes of memory there are for it.
         device: of the tensors.
         dtype: of the tensors; float32 by default.
+        team: the processes that share the split.
+
+    Raises:
+        ValueError: there are more processes than trajectories.
     """
 
     def __init__(
@@ -59,18 +92,31 @@ class Split:
         limit: float,
         device: str,
         dtype: torch.dtype | None = None,
+        team: Team = ALONE,
     ) -> None:
         self._encoding = encoding
         self._device, self._dtype = device, dtype
         self._dataset = dataset
         self._parts = dataset.parts(split)
-        stored = dataset.count(split) * layout.trajectory_bytes(dataset.simulation)
+        sizes = [len(record["indices"]) for record in dataset.records(split)]
+        self._count = sum(sizes)
+        if 0 < self._count < team.size:
+            raise ValueError(
+                f"{team.size} processes: the {split} split has {self._count} trajectories only"
+            )
+        #: Of each part its size, and which of its samples belong to this process
+        self._shares = [(size, team.share(size, turn)) for turn, size in enumerate(sizes)]
+        stored = self._count / team.size * layout.trajectory_bytes(dataset.simulation)
         # Twice: the arrays as read live until they are encoded; and once more in twice the size
         copies = 2 if dtype is None else 4
-        self._held = (
-            self._move(encoding.encode(dataset.load(split))) if copies * stored < limit else None
+        self._held = self._read(split) if copies * stored < limit else None
+
+    def _read(self, split: str) -> Encoded:
+        shares = iter(self._shares)
+        parts = self._dataset.each_part(
+            split, lambda part: self._dataset.read(part, next(shares)[1])
         )
-        self._count = dataset.count(split)
+        return self._move(self._encoding.encode(Trajectories.join(list(parts))))
 
     def _move(self, encoded: Encoded) -> Encoded:
         return Encoded(*(tensor.to(self._device, self._dtype) for tensor in encoded))
@@ -88,26 +134,40 @@ class Split:
     def steps(self, batch_size: int) -> int:
         return math.ceil(self._count / batch_size)
 
-    def batches(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Encoded]:
+    def batches(self, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
         """All samples once, shuffled if a generator is given."""
         if self._held is not None:
-            yield from self._cut(self._held, batch_size, generator)
+            yield from self._cut(self._held, self._shares, batch_size, generator)
             return
         order: list[int] = list(range(len(self._parts)))
         if generator is not None:
             order = torch.randperm(len(order), generator=generator).tolist()
         for position in order:
-            samples = self._dataset.read(self._parts[position])
-            yield from self._cut(self._move(self._encoding.encode(samples)), batch_size, generator)
+            share = self._shares[position]
+            samples = self._dataset.read(self._parts[position], share[1])
+            encoded = self._move(self._encoding.encode(samples))
+            yield from self._cut(encoded, [share], batch_size, generator)
 
     @staticmethod
     def _cut(
-        data: Encoded, batch_size: int, generator: torch.Generator | None
-    ) -> Iterator[Encoded]:
-        n = len(data.scalars_in)
+        data: Encoded,
+        shares: Sequence[tuple[int, slice]],
+        batch_size: int,
+        generator: torch.Generator | None,
+    ) -> Iterator[Batch]:
+        n = sum(size for size, _ in shares)
+        # Where a sample is in `data`, if it belongs to this process
+        places = torch.full((n,), -1)
+        first = used = 0
+        for size, share in shares:
+            length = share.stop - share.start
+            places[first + share.start : first + share.stop] = torch.arange(used, used + length)
+            first, used = first + size, used + length
         order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
         for start in range(0, n, batch_size):
-            yield data.pick(order[start : start + batch_size])
+            picked = places[order[start : start + batch_size]]
+            rows = torch.nonzero(picked >= 0).flatten()
+            yield Batch(data.pick(picked[rows]), rows, len(picked))
 
 
 @dataclass
@@ -121,6 +181,7 @@ class Run:
         identity: what a checkpoint must agree with to be continued.
         device: where the network and the data are.
         dtype: of both; float32 by default.
+        team: the processes that share the work.
     """
 
     network: nn.Module
@@ -129,6 +190,7 @@ class Run:
     identity: str
     device: str
     dtype: torch.dtype | None = None
+    team: Team = ALONE
     history: list[dict[str, float]] = field(default_factory=list)
     best_error: float = math.inf
     best_epoch: int = 0
@@ -186,7 +248,7 @@ class Run:
             initial=len(self.history),
             desc=type(learner).__name__,
             unit="epoch",
-            disable=not progress,
+            disable=not (progress and self.team.leads),
         ) as bar:
             while not self._is_over():
                 self._epoch(train_data, valid_data)
@@ -201,12 +263,20 @@ class Run:
                 if checkpoint and time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
                     self.save(checkpoint)
                     saved_at = time.perf_counter()
-                for logger in loggers:
-                    spent = {"learning_rate": self.rate, "seconds": self.seconds}
-                    logger.log({**latest, **spent}, len(self.history))
+                if self.team.of_leader(self._is_stopped_by(loggers)):
+                    break
         if checkpoint:
             self.save(checkpoint)
         self.network.load_state_dict(self.best_state)
+
+    def _is_stopped_by(self, loggers: Sequence[Logger]) -> bool:
+        """Tell the loggers about the last epoch."""
+        try:
+            for logger in loggers if self.team.leads else ():
+                logger.log({**self.history[-1], "seconds": self.seconds}, len(self.history))
+        except Stop:
+            return True
+        return False
 
     def _is_over(self) -> bool:
         patience = self.recipe.patience
@@ -227,8 +297,8 @@ class Run:
     def _epoch(self, train_data: Split, valid_data: Split) -> None:
         epoch = len(self.history)
         # Seeded by the epoch: a resumed training sees the batches it would have seen
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
-        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        seed = self.recipe.seed * 1_000_003 + epoch
+        generator = torch.Generator().manual_seed(seed)
         steps = train_data.steps(self.recipe.batch_size * self.recipe.accumulate)
         total = count = 0.0
         clock = time.perf_counter()
@@ -236,34 +306,45 @@ class Run:
         self.network.train()
         batches = train_data.batches(self.recipe.batch_size, generator)
         for step, group in enumerate(grouped(batches, self.recipe.accumulate)):
+            # and by the step: one in which a process has no sample leaves it where the others are
+            torch.manual_seed((seed * 1_000_003 + step) % 2**63)
             progress = self._progress(epoch + step / steps)
             self.rate = self.recipe.rate(epoch, progress)
             loss, size = self.step(group, self.rate, progress)
             total, count = total + loss * size, count + size
-            self.seconds = started + time.perf_counter() - clock
+            self.seconds = self.team.of_leader(started + time.perf_counter() - clock)
         with self._averaged():
             valid = self._validate(valid_data)
-            self.seconds = started + time.perf_counter() - clock
-            self.history.append({"train": total / count, "valid": valid})
+            self.seconds = self.team.of_leader(started + time.perf_counter() - clock)
+            entry = {"train": total / count, "valid": valid, "learning_rate": self.rate}
+            self.history.append(entry)
             if valid < self.best_error:
                 self.best_error, self.best_epoch = valid, len(self.history)
                 self.best_state = _copy(self.network.state_dict())
 
     def step(
-        self, batches: Sequence[Encoded], rate: float, progress: float = 0.0
+        self, batches: Sequence[Batch], rate: float, progress: float = 0.0
     ) -> tuple[float, int]:
         """Move the weights once; return the loss before and the number of samples it is of."""
         for optimizer in self.optimizers:
             for settings in optimizer.param_groups:
                 settings["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-        size = sum(len(batch.scalars_in) for batch in batches)
+        size = sum(batch.size for batch in batches)
         total = 0.0
         for batch in batches:
+            share = len(batch.rows) / size
+            if not share:
+                continue
             loss = self._loss(batch, progress)
-            share = len(batch.scalars_in) / size
             loss.backward(loss.new_tensor(share))
             total += share * float(loss.detach())
+        if self.team.size > 1:
+            for weight in self.trainable.values():
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+            self.team.add([w.grad for w in self.trainable.values() if w.grad is not None])
+            (total,) = self.team.total(total)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable.values(), self.recipe.clip)
         for optimizer in self.optimizers:
@@ -272,16 +353,23 @@ class Run:
         self._update_average()
         return total, size
 
-    def _loss(self, batch: Encoded, progress: float) -> Tensor:
+    def _loss(self, batch: Batch, progress: float) -> Tensor:
         """What is minimised. Of terms that are not errors of fields, the place is here."""
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, self.recipe.precision == "bfloat16"):
             if isinstance(self.network, Rollout):
-                errors = self.network.errors(batch, self.weights, progress, self.loss)
+                errors = self.network.errors(
+                    batch.samples,
+                    self.weights,
+                    progress,
+                    self.loss,
+                    rows=batch.rows,
+                    size=batch.size,
+                )
             else:
-                fields, scalars = self.forward(batch.fields_in, batch.scalars_in)
+                fields, scalars = self.forward(batch.samples.fields_in, batch.samples.scalars_in)
         if not isinstance(self.network, Rollout):
-            errors = self._errors(batch, fields, scalars, self.loss)
+            errors = self._errors(batch.samples, fields, scalars, self.loss)
         return (errors @ self.shares).mean()
 
     @torch.no_grad()
@@ -305,11 +393,13 @@ class Run:
     @torch.no_grad()
     def _validate(self, data: Split) -> float:
         self.network.eval()
-        errors = [
-            self._errors(batch, *self.forward(batch.fields_in, batch.scalars_in))
-            for batch in data.batches(64, None)
-        ]
-        return float(torch.cat(errors).mean())
+        total = count = 0.0
+        for samples, rows, size in data.batches(64, None):
+            if len(rows):
+                errors = self._errors(samples, *self.forward(samples.fields_in, samples.scalars_in))
+                total += float(errors.mean(1).double().sum())
+            count += size
+        return self.team.total(total)[0] / count
 
     def _errors(
         self,
@@ -333,7 +423,9 @@ class Run:
         return torch.stack(errors, dim=1)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint: complete or not at all."""
+        """Write a checkpoint: complete or not at all. Of a team the leader does."""
+        if not self.team.leads:
+            return
         tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
@@ -393,7 +485,7 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def grouped(batches: Iterator[Encoded], size: int) -> Iterator[list[Encoded]]:
+def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """The batches of each step, in the last one as many as are left."""
     while group := list(islice(batches, size)):
         yield group

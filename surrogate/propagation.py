@@ -404,6 +404,9 @@ class Rollout(nn.Module):
         weights: Tensor,
         progress: float,
         loss: losses.Loss = losses.relative_l2,
+        *,
+        rows: Tensor | None = None,
+        size: int | None = None,
     ) -> Tensor:
         """Training errors ``(batch, fields)`` of examples that start at random stored times.
 
@@ -412,16 +415,24 @@ class Rollout(nn.Module):
             weights: quadrature weights of the grid points, ``(*grid, 1)``.
             progress: share of the training that is done.
             loss: of fields; scalars have relative L2 errors.
+            rows: which samples of a larger batch these are, by default all; what is random is
+                drawn for that one, so that it does not depend on who has which.
+            size: of the larger batch.
         """
-        n, steps = len(batch.scalars_in), self.problem.steps(progress)
-        start = torch.randint(self.times - steps, (n, 1), device=batch.scalars_in.device)
+        device, steps = batch.scalars_in.device, self.problem.steps(progress)
+        drawn = len(batch.scalars_in) if size is None else size
+        chosen = slice(None) if rows is None else rows.to(device)
+        start = torch.randint(self.times - steps, (drawn, 1), device=device)[chosen]
         # The history and the unrolled steps; nothing else of a trajectory is touched
         before = self.problem.history - 1
         window = torch.arange(-before, steps + 1, device=start.device)
         states, others, scalars = self.frames(batch, (start + window).clamp(min=0))
         history = list(states[:, : before + 1].unbind(1))
         if self.problem.noise:
-            history = [h + self.problem.noise * torch.randn_like(h) for h in history]
+            history = [
+                h + self.problem.noise * h.new_empty(drawn, *h.shape[1:]).normal_()[chosen]
+                for h in history
+            ]
         constant = batch.fields_in[..., self.constant]
         predicted: dict[str, list[Tensor]] = {"state": [], "others": [], "scalars": []}
         target: dict[str, list[Tensor]] = {"state": [], "others": [], "scalars": []}

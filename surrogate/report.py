@@ -174,7 +174,7 @@ def _example(comparison: Comparison, example: Example) -> str:
             described = plot.with_unit(field.description, field.unit)
             numbers.append((described, f"{truth.item():.5g}", f"{prediction.item():.5g}"))
         else:
-            parts.append(f'<div class="row">{"".join(_panels(simulation, name, example))}</div>')
+            parts.append(f'<div class="row">{"".join(panels(simulation, name, example))}</div>')
     if numbers:
         parts.append(table([("", "reference", "surrogate"), *numbers]))
     return "\n".join(parts)
@@ -184,7 +184,7 @@ def _four_digits(value: float) -> str:
     return wording.brief(float(f"{value:.4g}"))
 
 
-def _panels(simulation: Simulation, name: str, example: Example) -> Iterator[str]:
+def panels(simulation: Simulation, name: str, example: Example) -> Iterator[str]:
     """Truth, prediction and error of a field; curves share the first panel."""
     truth, prediction = example.truth[name], example.prediction[name]
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from simulations.datasets import Dataset, layout, open_dataset
+from simulations.datasets import Dataset, Trajectories, layout, open_dataset
 from simulations.machine import free_memory
-from simulations.simulation import check_setting
+from simulations.simulation import Simulation, check_setting
 from surrogate import metrics
+from surrogate.distributed import neighbours, team
 from surrogate.emulator import Surrogate
 from surrogate.encoding import Encoded, Encoding
-from surrogate.loop import Logger, Run, Split, grouped
+from surrogate.loop import Batch, Logger, Run, Split, grouped
 from surrogate.networks import default_network
 from surrogate.networks.network import Network
 from surrogate.propagation import Propagator, Rollout, change_deviations
@@ -43,6 +44,9 @@ def train(
     The loss is the relative L2 error of each field, averaged over fields, unless the recipe says
     otherwise. Weights are selected by that error on the *validation* split; the test split is
     looked at once, at the end.
+
+    In several processes, see `surrogate.distributed`, all return the same surrogate; the test split
+    is the leader's alone.
 
     Args:
         dataset: a dataset, or what `simulations.open_dataset` opens: a folder of this library or
@@ -68,6 +72,35 @@ def train(
     """
     if not isinstance(dataset, Dataset):
         dataset = open_dataset(dataset)
+    emulator = trained(
+        dataset,
+        network,
+        problem=problem,
+        checkpoint=checkpoint,
+        device=device,
+        memory_gigabytes=memory_gigabytes,
+        progress=progress,
+        loggers=loggers,
+        **recipe,
+    )
+    if dataset.count("test") and team().leads:
+        emulator.training["test_relative_l2"] = evaluate(emulator, dataset, "test")
+    return emulator
+
+
+def trained(
+    dataset: Dataset,
+    network: nn.Module | None,
+    *,
+    problem: Propagator | None,
+    checkpoint: str | Path | None,
+    device: str,
+    memory_gigabytes: float | None,
+    progress: bool,
+    loggers: Sequence[Logger],
+    **recipe: Any,
+) -> Surrogate:
+    """What `train` returns, before it meets the test split."""
     encoding = Encoding.of_dataset(dataset)
     if network is None:
         network = default_network(encoding.signature, dataset.simulation.grid)
@@ -90,16 +123,16 @@ def train(
     emulator.training = {
         "dataset": {**dataset.manifest, "path": str(dataset.path.resolve())},
         "recipe": asdict(plan),
+        "processes": run.team.size,
         "epochs": len(run.history),
         "best_epoch": run.best_epoch,
+        "valid_error": run.best_error,
         "seconds": run.building + run.seconds,
         "data_seconds": dataset.solver_seconds,
         "trajectories": {split: dataset.count(split) for split in layout.SPLITS},
         "history": run.history,
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
-    if dataset.count("test"):
-        emulator.training["test_relative_l2"] = evaluate(emulator, dataset, "test")
     return emulator
 
 
@@ -188,7 +221,7 @@ def find_learning_rate(
     return RangeTest(tuple(rates), tuple(losses), rates[int(np.argmin(smoothed))] / 10)
 
 
-def _endless(data: Split, plan: Recipe) -> Iterator[list[Encoded]]:
+def _endless(data: Split, plan: Recipe) -> Iterator[list[Batch]]:
     """The batches of each step, epoch after epoch."""
     generator = torch.Generator().manual_seed(plan.seed)
     while True:
@@ -202,18 +235,8 @@ def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, flo
     """
     samples = dataset.load(split)
     encoded = emulator.encoding.encode(samples)
-    inputs: dict[str, Any] = dict(samples.parameters)
-    for name, declared in dataset.simulation.field_inputs.items():
-        initial = declared.initial_of
-        inputs[name] = samples.fields[initial][:, 0] if initial else samples.field_inputs[name]
-    with torch.inference_mode():
-        parts = [
-            emulator.network(encoded.fields_in[i : i + 64], encoded.scalars_in[i : i + 64])
-            for i in range(0, len(samples), 64)
-        ]
-    fields = torch.cat([part[0] for part in parts])
-    scalars = torch.cat([part[1] for part in parts])
-    predicted = emulator.encoding.decode(fields, scalars, inputs)
+    inputs = stored_inputs(dataset.simulation, samples)
+    predicted = emulator.encoding.decode(*answered(emulator.network, encoded), inputs)
     grid_weights = dataset.simulation.grid.weights
     errors = {}
     for name, declared_field in dataset.simulation.fields.items():
@@ -225,6 +248,26 @@ def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, flo
         error = metrics.relative_l2(predicted[name][:, first:], truth, weights)
         errors[name] = float(error.mean())
     return errors
+
+
+def answered(network: nn.Module, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    """Fields and scalars that a network answers to many samples, a few at a time."""
+    with torch.inference_mode():
+        parts = [
+            network(encoded.fields_in[i : i + 64], encoded.scalars_in[i : i + 64])
+            for i in range(0, len(encoded.scalars_in), 64)
+        ]
+    fields, scalars = zip(*parts, strict=True)
+    return torch.cat(fields), torch.cat(scalars)
+
+
+def stored_inputs(simulation: Simulation, samples: Trajectories) -> dict[str, Any]:
+    """The inputs of stored trajectories, as `Surrogate.predict` takes them."""
+    inputs: dict[str, Any] = dict(samples.parameters)
+    for name, declared in simulation.field_inputs.items():
+        initial = declared.initial_of
+        inputs[name] = samples.fields[initial][:, 0] if initial else samples.field_inputs[name]
+    return inputs
 
 
 def _begin(
@@ -251,18 +294,29 @@ def _begin(
         dtype = torch.float64
         network.double()
     building = time.perf_counter() - start
-    limit = free_memory() / 2 if memory_gigabytes is None else memory_gigabytes * 1024**3
-    train_data = Split(dataset, "train", encoding, limit, device, dtype)
-    valid_data = Split(dataset, "valid", encoding, limit, device, dtype)
+    if memory_gigabytes is None:
+        limit = free_memory() / 2 / neighbours()
+    else:
+        limit = memory_gigabytes * 1024**3
+    here = team()
+    train_data = Split(dataset, "train", encoding, limit, device, dtype, here)
+    valid_data = Split(dataset, "valid", encoding, limit, device, dtype, here)
     start = time.perf_counter()
-    if isinstance(network, Network) and network.is_fitted:
-        network.prepare(*train_data.everything())
-    elif isinstance(network, Rollout) and network.is_fitted:
-        network.prepare(train_data.everything())
+    if isinstance(network, Network | Rollout) and network.is_fitted and here.leads:
+        whole = train_data
+        if here.size > 1:  # for what is fitted has to see everything
+            whole = Split(dataset, "train", encoding, limit, device, dtype)
+        # Not on the device: fits are made by libraries that know none
+        everything = Encoded(*(tensor.cpu() for tensor in whole.everything()))
+        if isinstance(network, Rollout):
+            network.prepare(everything)
+        else:
+            network.prepare(*everything)
     network.to(device)
+    here.take_from_leader(network.state_dict().values())
     building += time.perf_counter() - start
 
-    run = Run(network, encoding, plan, identity, device, dtype)
+    run = Run(network, encoding, plan, identity, device, dtype, here)
     run.building = building
     return run, train_data, valid_data
 

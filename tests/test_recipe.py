@@ -78,8 +78,8 @@ def test_two_halves_accumulated_are_one_whole_batch(dataset):
     everything = data.everything()
     parts = [everything.pick(torch.arange(10)), everything.pick(torch.arange(10, 48))]
     assert len(everything.scalars_in) == 48
-    loss, size = whole.step([everything], 0.1)
-    loss_of_halves, size_of_halves = halves.step(parts, 0.1)
+    loss, size = whole.step([loop.Batch.whole(everything)], 0.1)
+    loss_of_halves, size_of_halves = halves.step(list(map(loop.Batch.whole, parts)), 0.1)
     assert (size, loss) == (size_of_halves, pytest.approx(loss_of_halves, rel=1e-12))
     torch.testing.assert_close(weights(halves), weights(whole), rtol=1e-9, atol=1e-9)
 
@@ -93,9 +93,9 @@ def test_an_epoch_accumulates_as_many_batches_as_it_is_told(dataset):
 @pytest.mark.parametrize("clip", [1e-3, 1e9])
 def test_clip_bounds_the_norm_of_the_gradient(dataset, clip):
     free, data = begun(dataset)
-    free.step([data.everything()], 0.0)
+    free.step([loop.Batch.whole(data.everything())], 0.0)
     clipped, _ = begun(dataset, clip=clip)
-    clipped.step([data.everything()], 0.0)
+    clipped.step([loop.Batch.whole(data.everything())], 0.0)
     norm, free_norm = (
         float(torch.cat([w.grad.flatten() for w in run.trainable.values()]).norm())
         for run in (clipped, free)
@@ -108,7 +108,7 @@ def test_average_is_the_moving_average_of_the_weights(dataset):
     run, data = begun(dataset, average=0.25)
     expected = run.network.layer.weight.detach().clone()
     for step in range(1, 6):
-        run.step([data.everything()], 0.1)
+        run.step([loop.Batch.whole(data.everything())], 0.1)
         decay = min(0.25, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * run.network.layer.weight.detach()
     torch.testing.assert_close(run.average["layer.weight"], expected)
@@ -137,7 +137,7 @@ def test_muon_moves_matrices_and_adamw_the_rest(dataset):
     assert [p is layer.weight for p in muon.param_groups[0]["params"]] == [True]
     assert [p is layer.bias for p in adamw.param_groups[0]["params"]] == [True]
     before = layer.weight.detach().clone()
-    run.step([data.everything()], 1e-2)
+    run.step([loop.Batch.whole(data.everything())], 1e-2)
     step = layer.weight.detach() - before
     # Many directions at once, where AdamW's step has one or two
     assert step.norm() ** 2 > 10 * torch.linalg.matrix_norm(step, 2) ** 2
@@ -232,7 +232,7 @@ def test_the_loss_is_the_one_asked_for_with_fields_as_they_are_weighted(dataset)
                 ours, true, w, grid=grid, length=1 / (2 * np.pi)
             )
         total += weight / 5 * error.mean()
-    loss, _ = run.step([batch], 1e-3)
+    loss, _ = run.step([loop.Batch.whole(batch)], 1e-3)
     assert loss == pytest.approx(float(total), rel=1e-5)
 
 

@@ -242,7 +242,7 @@ def test_data_that_do_not_fit_are_streamed(dataset):
 
     def scalars(split):
         batches = list(split.batches(4, generator))
-        return np.sort(torch.cat([batch.scalars_in for batch in batches]).numpy(), axis=0)
+        return np.sort(torch.cat([batch.samples.scalars_in for batch in batches]).numpy(), axis=0)
 
     np.testing.assert_array_equal(scalars(held), scalars(streamed))
 

@@ -37,6 +37,7 @@ EXTRAS = {
     "uvicorn": "serve",
     "emcee": "inverse",
     "onnxruntime": "onnx",
+    "optuna": "tune",
 }
 
 
