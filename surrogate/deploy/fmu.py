@@ -269,9 +269,10 @@ def _description(block: Block, release: Release, guid: str, sources: list[str]) 
         version=release.version,
         generationTool=f"physurrogate {package_version()}",
         variableNamingConvention="structured",
-        **({"author": release.author} if release.author else {}),
-        **({"license": release.licence} if release.licence else {}),
     )
+    for key, value in {"author": release.author, "license": release.licence}.items():
+        if value is not None:
+            root.set(key, value)
     slave = ElementTree.SubElement(
         root,
         "CoSimulation",
