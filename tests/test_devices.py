@@ -57,9 +57,7 @@ def test_rollouts_and_constraints_compute_where_their_inputs_are():
     assert rollout(*elsewhere[:2])[0].device.type == "meta"
     weights = encoding.weights.to("meta")
     assert rollout.errors(elsewhere, weights, 0.0).device.type == "meta"
-    constrained = Constrained(
-        surrogate.FNO(modes=2, width=4, layers=1), theta="zero_mean", flux={"walls": 0.0}
-    )
+    constrained = Constrained(surrogate.FNO(modes=2, width=4, layers=1), theta="zero_mean")
     constrained.build(encoding.signature)
     constrained.calibrate(encoding.scaling)
     assert constrained.to("meta")(*elsewhere[:2])[0].device.type == "meta"
