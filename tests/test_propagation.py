@@ -275,47 +275,6 @@ def test_networks_fitted_in_closed_form_learn_a_step(tmp_path):
     assert errors["PODLinear", True] < 0.9 * errors["Persistence", True]
 
 
-@pytest.fixture(scope="module")
-def cooling(tmp_path_factory, generate_here) -> Dataset:
-    path = tmp_path_factory.mktemp("propagation") / "heat"
-    return generate_here(simulations.Heat(ndim=1, n=32, n_times=6), 40, path)
-
-
-def errors_of_steps(data, network, folder=None, **recipe):
-    """Mean error on the test split, of a file if there is a folder."""
-    emulator = surrogate.train(data, network, problem=Propagator(), progress=False, **recipe)
-    if folder is not None:
-        emulator.save(folder)
-        kept = surrogate.load(folder)
-        np.testing.assert_array_equal(kept(seed=1).to_array(), emulator(seed=1).to_array())
-    return np.mean(list(emulator.training["test_relative_l2"].values()))
-
-
-@pytest.mark.parametrize(
-    ("make_network", "recipe"),
-    [
-        (lambda: surrogate.Koopman(observables=8, modes=8, width=32), {"epochs": 40}),
-        (lambda: surrogate.PODNet(modes=8, width=32), {"epochs": 40}),
-        (lambda: surrogate.GaussianProcess(modes=4, input_modes=4, points=60, tuning=20), {}),
-    ],
-    ids=["Koopman", "PODNet", "GaussianProcess"],
-)
-def test_networks_with_a_fit_before_their_training_learn_a_step(
-    cooling, tmp_path, make_network, recipe
-):
-    nothing = errors_of_steps(cooling, surrogate.Persistence())
-    assert errors_of_steps(cooling, make_network(), tmp_path / "model", **recipe) < 0.7 * nothing
-
-
-@pytest.mark.slow
-def test_a_graph_learns_the_step_of_bodies_that_attract_each_other(tmp_path, generate_here):
-    bodies = simulations.NBody(n=4, t_end=0.5, n_times=6)
-    data = generate_here(bodies, 80, tmp_path / "bodies")
-    network = surrogate.GraphNet(width=32, rounds=2, neighbours=3)
-    nothing = errors_of_steps(data, surrogate.Persistence())
-    assert errors_of_steps(data, network, tmp_path / "model", epochs=60) < 0.5 * nothing
-
-
 def test_a_propagator_says_that_it_is_one(dataset, make):
     emulator = surrogate.Surrogate(Toy(), make(), Encoding.of_dataset(dataset))
     assert "by Recorder propagator," in repr(emulator)
