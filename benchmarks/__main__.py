@@ -29,6 +29,7 @@ INTERPRETERS = {
     "networks": "",
     "training": "RIVALS_TRAINING_PYTHON",
     "surrogates": "",
+    "trust": "",
 }
 
 
