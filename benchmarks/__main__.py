@@ -32,6 +32,7 @@ INTERPRETERS = {
     "serving": "",
     "growth": "",
     "deployment": "",
+    "trust": "",
 }
 
 
