@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from simulations.simulation import Array
 from surrogate.server.errors import Refused
-from surrogate.server.served import Prediction, Row, Served
+from surrogate.server.served import Prediction, Row, Served, finite
 
 JSON, NPY, NETCDF = "application/json", "application/x-npy", "application/x-netcdf"
 MEDIA_TYPES = (JSON, NPY, NETCDF)
@@ -59,7 +59,7 @@ def origin(served: Served, row: Row, seed: int, prediction: Prediction) -> dict[
         "seconds": prediction.seconds,
         "inputs": {name: row[name] for name in served.simulation.parameters},
         "seed": seed,
-        "error_bound": prediction.error_bound,
+        "error_bound": _bounds(prediction),
         "coverage": None if calibration is None else float(calibration.coverage),
         "domain": {"outside": prediction.outside, "p_value": prediction.p_value},
     }
@@ -74,10 +74,14 @@ def origins(served: Served, seed: int, predictions: Sequence[Prediction]) -> dic
         "seconds": max(p.seconds for p in predictions),
         "n": len(predictions),
         "seed": seed,
-        "error_bound": [p.error_bound for p in predictions],
+        "error_bound": [_bounds(p) for p in predictions],
         "coverage": None if calibration is None else float(calibration.coverage),
         "domain": [{"outside": p.outside, "p_value": p.p_value} for p in predictions],
     }
+
+
+def _bounds(prediction: Prediction) -> dict[str, float | None] | None:
+    return None if prediction.error_bound is None else finite(prediction.error_bound)
 
 
 def as_json(

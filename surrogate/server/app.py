@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from simulations.simulation import InvalidInput, package_version
 from surrogate.emulator import Surrogate
@@ -296,7 +296,9 @@ def _add_model(app: FastAPI, service: Service, served: Served) -> None:
         return await service.write(FEW_VALUES + 1 if kind == answers.NETCDF else size, write)
 
     async def solved(served: Served, rows: list[Row]) -> list[Prediction]:
-        return [await service.solve(served, rows[0])]
+        prediction = await service.solve(served, rows[0])
+        service.metrics.predictions.labels(served.name, SOLVER).inc()
+        return [prediction]
 
     async def predict(call: Any, request: Request) -> Response:
         rows = [served.complete(_given(call.inputs), call.seed)]
@@ -413,7 +415,14 @@ def _add_operation(app: FastAPI, service: Service) -> None:
         tags=tags,
     )
     _get(app, "/ready", ready, "Whether requests should be sent here", tags=tags)
-    _get(app, "/metrics", lambda _: service.metrics.response(), "Metrics for Prometheus", tags=tags)
+    _get(
+        app,
+        "/metrics",
+        lambda _: service.metrics.response(),
+        "Metrics for Prometheus",
+        tags=tags,
+        response_class=PlainTextResponse,
+    )
 
 
 def _add_page(app: FastAPI) -> None:

@@ -135,7 +135,7 @@ class Origin(BaseModel):
     seconds: float = Field(description="Time that the computation took.")
     inputs: dict[str, float] = Field(description="Value of every parameter.")
     seed: int
-    error_bound: dict[str, float] | None = Field(
+    error_bound: dict[str, float | None] | None = Field(
         description="Of each field: bound on the relative L2 error, that holds with `coverage`."
     )
     coverage: float | None
@@ -165,7 +165,7 @@ class BatchOrigin(BaseModel):
     seconds: float
     n: int
     seed: int
-    error_bound: list[dict[str, float] | None]
+    error_bound: list[dict[str, float | None] | None]
     coverage: float | None
     domain: list[Domain]
 

@@ -93,7 +93,7 @@ class Served:
             "variables": self.variables,
             "can_solve": self.can_solve,
             "coverage": None if calibration is None else float(calibration.coverage),
-            "error_bound": None if calibration is None else dict(calibration.error_bound),
+            "error_bound": None if calibration is None else finite(calibration.error_bound),
         }
 
     def complete(self, given: Mapping[str, Any], seed: int) -> Row:
@@ -210,6 +210,11 @@ class Served:
             else:
                 _, product = torch.autograd.functional.jvp(answer, point, times)
         return product.tolist()
+
+
+def finite(bounds: Mapping[str, float]) -> dict[str, float | None]:
+    """Bounds for JSON, which has no infinity: of too few calibration inputs there may be none."""
+    return {name: float(b) if math.isfinite(b) else None for name, b in bounds.items()}
 
 
 def _middle(low: float, high: float, logarithmic: bool) -> float:

@@ -172,6 +172,16 @@ def test_guard_knows_bound_domain_and_numbers_that_are_none(hot):
     assert "not finite" in served.distrust(prediction, Options(guard=True))
 
 
+def test_a_bound_that_is_infinite_is_null(service):
+    emulator = calibrated(surrogate_of(Hot(), PODPolynomial(modes=2, max_terms=3)))
+    emulator.calibration.error_bound["power"] = np.inf
+    client = service({"hot": emulator}, guard=False)
+    response = client.post("/models/hot/predict", json={}, headers=NPY)
+    assert "Infinity" not in response.headers["x-answer"]
+    assert arrays_of(response)[0]["error_bound"]["power"] is None
+    assert client.get("/models").json()["models"][0]["error_bound"]["power"] is None
+
+
 def test_solve_runs_the_simulation(shared, toy):
     body = {"inputs": {"kappa": 0.02}, "seed": 2}
     about, arrays = arrays_of(shared.post("/models/toy/solve", json=body, headers=NPY))
