@@ -53,7 +53,8 @@ class Calibration:
     Attributes:
         coverage: the probability.
         n: calibration trajectories that the levels come from.
-        error_bound: of each field, bound on the relative L2 error of one answer.
+        error_bound: of each field, bound on the relative L2 error of one answer, a first frame that
+            is given left out.
         half_width: of each field, half of the band's width in its unit,
             ``(time, *space, *component)``. A first frame that is given has none.
         domain: how unusual an input is.
