@@ -189,7 +189,7 @@ assert abs(orders[-1] - 2) < 0.1
 
 # %% [markdown]
 # Without friction the energy of a strongly non-linear chain stays the same, too, up to an error
-# that comes to fall as fast once the steepest flips of the pendulums are resolved.
+# that falls as fast.
 
 # %%
 drifts = []
