@@ -59,7 +59,7 @@ class Served:
     def __init__(self, name: str, emulator: Surrogate) -> None:
         self.name, self.emulator = name, emulator
         self.simulation = emulator.simulation
-        self.calibration = getattr(emulator, "calibration", None)
+        self.calibration = emulator.calibration
         self.answered_by = f"surrogate ({emulator.network_name})"
         self.can_solve = not isinstance(self.simulation, Recorded)
         self.ranges = emulator.encoding.ranges
