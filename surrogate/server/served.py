@@ -118,7 +118,9 @@ class Served:
             if beyond.any():
                 for position in np.flatnonzero(beyond):
                     outside[position].append(name)
-        known = self.calibration and self.calibration.bounds(self.emulator, batch, answer)
+        known = None
+        if self.calibration is not None:
+            known = self.calibration.bounds(self.emulator, batch, answer)
         seconds = time.perf_counter() - start
         predictions = []
         for i in range(len(rows)):
