@@ -130,6 +130,10 @@ ax.legend(frameon=False)
 print(f"root mean square: solver {reference[60:].std():.2f}, surrogate {continued[60:].std():.2f}")
 
 # %% [markdown]
+# The long waves are those of the equation, in strength and in shape. The short ones are not: what
+# the fourth derivative would damp, the pointwise layers of the network let grow, in this run as a
+# kink that stays where it is. A loss on a few steps hardly sees it; a spectrum does.
+#
 # Two things to take care of. Weights are chosen by the error of whole roll-outs on the validation
 # split: were these many times longer than chaos lets anybody predict, the best answer would be
 # the mean, and a surrogate that damps everything to zero would be chosen. Trajectories for

@@ -60,6 +60,16 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Simulation:
 
     Raises:
         InvalidInput: there is no such system, or no such setting.
+
+    Examples:
+        >>> simulation = make("Heat", {"ndim": 1, "n": 64})
+        >>> simulation.grid.shape
+        (64,)
+        >>> simulation(alpha=0.01, seed=0)["u"].dims
+        ('time', 'x')
+        >>> simulation(alpha=-1.0)
+        Traceback (most recent call last):
+        simulations.simulation.InvalidInput: alpha=-1.0: thermal diffusivity must lie in ...
     """
     systems = catalogue() | {Recorded.__name__: Recorded}
     if name not in systems:

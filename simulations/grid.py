@@ -37,7 +37,11 @@ class Axis:
 
     @classmethod
     def periodic(cls, name: str, n: int, length: float = 1.0, unit: str = "1") -> "Axis":
-        """``n`` equidistant points on ``[0, length)``; point ``n`` would be point 0 again."""
+        """``n`` equidistant points on ``[0, length)``; point ``n`` would be point 0 again.
+
+        >>> print(Axis.periodic("x", 4).points)
+        [0.   0.25 0.5  0.75]
+        """
         points = np.arange(n) * (length / n)
         return cls(name, points, (0.0, length), unit, ("periodic", "periodic"), "fourier")
 
@@ -50,7 +54,11 @@ class Axis:
         unit: str = "1",
         boundary: tuple[Boundary, Boundary] = ("wall", "wall"),
     ) -> "Axis":
-        """The centres of ``n`` equal cells between ``bounds``."""
+        """The centres of ``n`` equal cells between ``bounds``.
+
+        >>> print(Axis.cells("x", 4).points)
+        [0.125 0.375 0.625 0.875]
+        """
         spacing = (bounds[1] - bounds[0]) / n
         return cls(name, bounds[0] + (np.arange(n) + 0.5) * spacing, bounds, unit, boundary)
 

@@ -84,6 +84,11 @@ class Parameter:
         admissible: range in which the physics (and the solver) makes sense; outside is an error.
         sampling: narrower range from which a dataset draws by default.
         scale: whether draws are uniform in the value or in its logarithm.
+
+    Examples:
+        >>> viscosity = Parameter("viscosity", "m2 s-1", (0.0, 1.0), (1e-4, 1e-2), "log")
+        >>> print(f"{viscosity.quantile(0.5):g}")
+        0.001
     """
 
     description: str

@@ -435,7 +435,7 @@ class _Search:
         inputs = stored_inputs(self.dataset.simulation, samples)
         with one_thread():
             emulator.predict(**inputs)
-            return Stopwatch().time(lambda: emulator.predict(**inputs))[1]
+            return Stopwatch().time(lambda: emulator.predict(**inputs)).seconds
 
     def trials(self) -> tuple[Trial, ...]:
         """Those that are over."""

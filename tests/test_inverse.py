@@ -148,9 +148,12 @@ def test_gradients_are_those_of_predict(burgers):
         answer = burgers.predict(nu=nu, u0=np.repeat(u0[None], len(nu), 0))["u"]
         return np.square(answer[:, -1].astype(np.float64)).sum(axis=1)
 
-    at, step = z.detach().numpy(), 1e-2
+    at, step = z.detach().numpy(), 5e-2
     quotient = (predicted(at + step) - predicted(at - step)) / (2 * step)
-    np.testing.assert_allclose(slope[:, 0], quotient, rtol=2e-3)
+    # Answers are in float32, and this network has learnt little of what nu does
+    rounding = 4 * np.finfo(np.float32).eps * predicted(at).max() / step
+    assert rounding < 0.02 * np.abs(quotient).max()
+    np.testing.assert_allclose(slope[:, 0], quotient, rtol=1e-2, atol=rounding)
 
 
 def test_gradients_reach_field_inputs(burgers):

@@ -18,7 +18,8 @@ import xarray
 import surrogate
 from surrogate.deploy.release import Release
 from surrogate.networks import MLP
-from tests.box_domain import Domain
+from surrogate.trust.calibration import Calibration
+from surrogate.trust.domain import Domain
 from tests.test_export import KINDS, inputs_of, operator
 from tests.toy import Toy
 
@@ -30,12 +31,19 @@ def calibrated():
     emulator = operator(Toy(n_times=3), MLP(width=16, layers=1))
     emulator.encoding.moments["source"] = (0.5, 1.0)  # inside what is admissible
     shapes = {n: (3, *f.shape(Toy().grid)) for n, f in emulator.simulation.fields.items()}
-    emulator.calibration = SimpleNamespace(
+    field_inputs = emulator.simulation.field_inputs
+    drawn = inputs_of(emulator, 80)
+    domain = Domain.fit(
+        {name: values[:40] for name, values in drawn.items()},
+        {name: values[40:] for name, values in drawn.items()},
+        periodic=dict.fromkeys(field_inputs, emulator.simulation.grid.periodic),
+    )
+    emulator.calibration = Calibration(
         coverage=0.9,
         n=40,
         error_bound=dict.fromkeys(shapes, 0.05),
         half_width={name: np.full(shape, 0.25) for name, shape in shapes.items()},
-        domain=Domain("kappa", np.array([1e-3, 0.05])),
+        domain=domain,
     )
     return emulator
 
@@ -106,18 +114,21 @@ def test_what_has_no_batch_holds_for_all(delivered):
 
 
 def test_bounds_and_domain_are_inside(delivered):
-    inputs = {name: values[0] for name, values in inputs_of(delivered.emulator, 1).items()}
-    answer = delivered.package.predict(**{**inputs, "kappa": 0.02})
+    batch = inputs_of(delivered.emulator, 8)
+    expected = delivered.emulator.calibration.domain.p_values(batch)
+    np.testing.assert_allclose(delivered.package.predict(**batch).domain_p_value, expected)
+    inputs = {name: values[0] for name, values in batch.items()}
+    answer = delivered.package.predict(**inputs)
     assert answer.coverage == 0.9
     assert answer.error_bound["theta"] == 0.05
     assert answer.in_domain
-    assert answer.domain_p_value == 1.0
+    assert answer.domain_p_value == expected[0] > 1 / 41
     upper = answer.variables()["theta_upper"].values
     np.testing.assert_allclose(upper - answer["theta"], 0.25, rtol=1e-4)
     with pytest.warns(delivered.package.OutOfDomainWarning, match=r"kappa=1 is outside .*\[0.001"):
         answer = delivered.package.predict(**{**inputs, "kappa": 1.0})
     assert not answer.in_domain
-    assert answer.domain_p_value == 0.0
+    assert answer.domain_p_value == 1 / 41
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,8 @@ class RayleighBenard(Simulation):
         }
     }
     showcase: ClassVar[Showcase] = Showcase(
-        settings={"nx": 192, "ny": 96, "t_end": 30.0}, inputs={"rayleigh": 3e6, "prandtl": 1.0}
+        settings={"nx": 96, "ny": 48, "t_end": 25.0},
+        inputs={"rayleigh": 1e6, "prandtl": 1.0},
     )
 
     def __post_init__(self) -> None:

@@ -159,7 +159,7 @@ class ShearFlow(Simulation):
         }
     }
     showcase: ClassVar[Showcase] = Showcase(
-        settings={"nx": 128, "ny": 256, "n_times": 3}, inputs={"reynolds": 1e4, "schmidt": 1.0}
+        settings={"nx": 96, "ny": 192, "n_times": 3}, inputs={"reynolds": 5e3, "schmidt": 1.0}
     )
 
     def __post_init__(self) -> None:

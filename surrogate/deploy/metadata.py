@@ -22,7 +22,7 @@ def describe(emulator: Surrogate) -> dict[str, Any]:
     simulation, encoding = emulator.simulation, emulator.encoding
     grid, name = simulation.grid, type(simulation).__name__
     error = emulator.training.get("test_relative_l2", {})
-    calibration = getattr(emulator, "calibration", None)
+    calibration = emulator.calibration
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -79,7 +79,7 @@ def write_wheel(emulator: Surrogate, folder: Path, release: Release) -> Path:
 
 def _calibration_files(emulator: Surrogate) -> dict[str, bytes]:
     """The bands and the domain, and the module that knows what a domain is."""
-    calibration = getattr(emulator, "calibration", None)
+    calibration = emulator.calibration
     if calibration is None:
         return {}
     arrays = {f"half_width/{name}": np.asarray(w) for name, w in calibration.half_width.items()}
@@ -100,7 +100,7 @@ def _about(emulator: Surrogate, release: Release, data: dict[str, bytes]) -> dic
         "sha256": {name: hashlib.sha256(value).hexdigest() for name, value in data.items()},
         **describe(emulator),
     }
-    calibration = getattr(emulator, "calibration", None)
+    calibration = emulator.calibration
     if calibration is not None:
         about["calibration"]["domain"] = calibration.domain.settings()
     return about

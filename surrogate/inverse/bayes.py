@@ -235,7 +235,7 @@ def _relative_error(
 ) -> ModelError:
     """A relative error of each field as it is where the surrogate fits best without one."""
     m = len(observations)
-    calibration = getattr(box.emulator, "calibration", None)
+    calibration = box.emulator.calibration
     measured = box.emulator.training.get("test_relative_l2")
     if given is not None:
         source = f"relative error {given}"

@@ -59,7 +59,7 @@ class Served:
     def __init__(self, name: str, emulator: Surrogate) -> None:
         self.name, self.emulator = name, emulator
         self.simulation = emulator.simulation
-        self.calibration = getattr(emulator, "calibration", None)
+        self.calibration = emulator.calibration
         self.answered_by = f"surrogate ({emulator.network_name})"
         self.can_solve = not isinstance(self.simulation, Recorded)
         self.ranges = emulator.encoding.ranges
@@ -118,7 +118,9 @@ class Served:
             if beyond.any():
                 for position in np.flatnonzero(beyond):
                     outside[position].append(name)
-        known = self.calibration and self.calibration.bounds(self.emulator, batch, answer)
+        known = None
+        if self.calibration is not None:
+            known = self.calibration.bounds(self.emulator, batch, answer)
         seconds = time.perf_counter() - start
         predictions = []
         for i in range(len(rows)):
