@@ -165,7 +165,7 @@ def test_netcdf_is_read_by_others(delivered, fields, tmp_path, capsys):
             assert read["flux"].dims == expected["flux"].dims == ("time", "x", "y", "component")
             assert close(read["load"].values, expected["load"].values)
             np.testing.assert_array_equal(read["x"], expected["x"])
-            assert read["component"].values.astype(str).tolist() == ["x", "y"]
+            assert read["component"].values.tolist() == ["x", "y"]
             assert read["theta"].attrs["units"] == "K"
             assert read["theta"].attrs["error_bound"] == 0.05
             assert float(read["kappa"]) == 0.02
@@ -215,6 +215,7 @@ def test_parquet_tables(delivered, fields, tmp_path, capsys):
         (["--offset", "0", "--table", "{folder}/bad.csv"], "line 3: kappa='x' is not a number"),
         (["--offset", "0", "--table", "{folder}/empty.csv"], "has no rows"),
         (["--kappa", "1e9", "--offset", "0"], "kappa=1e+09: conductivity must lie in"),
+        (["--kappa", "-1e-3", "--offset", "0"], "kappa=-0.001: conductivity must lie in"),
         (["--kappa", "0.1", "--table", "{folder}/good.csv"], "kappa: is given and a column"),
         (["--kappa", "0.1", "--offset", "0", "-o", "a.h5"], "must end in one of .csv, .npz, .nc"),
         (["--kappa", "0.1", "--offset", "0", "--plot", "a.gif"], "must end in one of .png"),

@@ -18,6 +18,7 @@ from .picture import PICTURES, save_picture
 
 #: Which extra of this package brings a module that is missing
 EXTRAS = {"matplotlib": "plot", "pyarrow": "parquet"}
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{name}: {message}", file=sys.stderr)
 
     parser = _parser(about)
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(_attached(arguments))
     if given.command is None:
         parser.print_help()
         return 0
@@ -57,6 +58,17 @@ def run(arguments: Sequence[str]) -> int:
         complain(error)
         return 1
     return 0
+
+
+def _attached(arguments: Sequence[str]) -> list[str]:
+    """With ``--x -1e-3`` as ``--x=-1e-3``: argparse takes a number like this for an option."""
+    attached: list[str] = []
+    for argument in arguments:
+        if attached and attached[-1].startswith("--") and NEGATIVE.fullmatch(argument):
+            attached[-1] += f"={argument}"
+        else:
+            attached.append(argument)
+    return attached
 
 
 def _parser(about: dict[str, Any]) -> argparse.ArgumentParser:

@@ -99,9 +99,10 @@ def _types(values: NDArray) -> tuple[int, str]:
 
 
 def _characters(name: str, variable: Variable) -> Variable:
-    """Text as characters along an axis of its own."""
+    """Text as characters along an axis of its own, which readers join by their encoding."""
     if variable.values.dtype.kind != "U":
         return variable
     encoded = np.char.encode(variable.values, "utf-8")
     letters = encoded.view("S1").reshape(*encoded.shape, encoded.dtype.itemsize)
-    return Variable((*variable.dims, f"{name}_length"), letters, variable.attributes)
+    attributes = {**variable.attributes, "_Encoding": "utf-8"}
+    return Variable((*variable.dims, f"{name}_length"), letters, attributes)
