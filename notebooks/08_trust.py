@@ -87,7 +87,7 @@ for ax, nu in zip(axes, (0.08, 0.011), strict=True):
     ax.set_title(f"ν = {nu} m²/s: error at most {answer.error_bound.item():.1%}")
     ax.set_xlabel("x in m")
 axes[0].set_ylabel("u in m/s")
-axes[0].legend(frameon=False)
+_ = axes[0].legend(frameon=False)
 
 # %% [markdown]
 # ### Is the promise kept?
@@ -150,7 +150,7 @@ for (name, inputs), marker in zip(families.items(), "o^s", strict=True):
     ax.loglog(p_values, errors, marker, ms=4, alpha=0.7, label=name)
 ax.axvline(0.02, color="0.6", ls=":")
 ax.set(xlabel="p-value of the domain check", ylabel="relative error of the surrogate")
-ax.legend(frameon=False)
+_ = ax.legend(frameon=False)
 
 # %% [markdown]
 # No error was used to tell them apart: the check looks at the inputs, and at how the network's
@@ -229,7 +229,7 @@ for reason, marker, label in (("random", "x", "by chance"), ("lcmd", "o", "by th
     places = [[p[name] for p in points] for name in ("rayleigh", "prandtl")]
     ax.loglog(*places, marker, color=plot.SURROGATE, label=label)
 ax.set(xlabel="Rayleigh number", ylabel="Prandtl number")
-ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+_ = ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
 # Boundary layers become thinner as the Rayleigh number rises: there the flow changes fastest, and
@@ -267,7 +267,7 @@ for (method, grown), colour in zip(growth.items(), (plot.SOLVER, plot.SURROGATE)
         f"{np.mean(errors):.1%} on average, {np.quantile(errors, 0.95):.1%} at the 95th percentile"
     )
 ax.set(xlabel="relative error of the velocity", ylabel="share of inputs below it")
-ax.legend(frameon=False)
+_ = ax.legend(frameon=False)
 
 # %% [markdown]
 # What is gained is the tail: the worst inputs become better, and with them every bound. The other

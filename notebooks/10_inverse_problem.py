@@ -119,7 +119,7 @@ for (name, posterior), colour in zip(posteriors.items(), colours, strict=True):
     ax.plot(centres, density, color=colour, label=name)
 ax.axvline(solution.nusselt.item(), color="black", ls=":")
 ax.set(xlabel="Nusselt number", ylabel="density", ylim=(0, None))
-ax.legend(frameon=False, fontsize="small")
+_ = ax.legend(frameon=False, fontsize="small")
 
 # %% [markdown]
 # Nine thermometers in the fluid tell the heat through the wall to about a per cent.
