@@ -272,5 +272,5 @@ _ = ax.legend(frameon=False)
 # %% [markdown]
 # What is gained is the tail: the worst inputs become better, and with them every bound. The other
 # popular choice, by disagreement of several networks (`method="sbal"`), was no better than chance
-# for this problem with three different seeds. Active learning is an experiment on your own
+# for this problem with two different seeds. Active learning is an experiment on your own
 # problem; `grow(method="random")` is its control, and costs no more.

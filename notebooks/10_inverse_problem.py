@@ -98,7 +98,7 @@ _ = axes[0].set_ylabel("Prandtl number")
 # pushed aside by the surrogate's error, and nothing in it says so. The second holds the correct one
 # and costs nothing, but it is wider than need be: the error on the test split is that of the worst
 # corners, too. Neither of them shows by itself what it is worth. The third does, for about a
-# thousand runs, a tenth of what it would take without a surrogate. Between them is
+# thousand runs, fewer than the chain has steps. Between them is
 # `measured_error=32`, which buys the covariance of the error at just these thermometers.
 #
 # R̂ near one says that chains that began apart agree; the number of independent draws says how far
