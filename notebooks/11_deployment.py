@@ -148,8 +148,8 @@ print(json.dumps(answer, indent=1))
 
 # %% [markdown]
 # The bound on the Nusselt number is another one than that of the package, and both hold: the
-# service has the network at hand and follows the input, while the package has one figure for all inputs,
-# which is right on average over them.
+# service has the network at hand and follows the input, while the package has one figure for all
+# inputs, which is right on average over them.
 #
 # Every answer says who gave it. The service was started with `--guard`, so that an input which the
 # surrogate has no business answering goes to the solver, whose runs have a process, a time limit
