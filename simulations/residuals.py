@@ -18,6 +18,8 @@ SURE = 3.0
 NEGLIGIBLE = 0.02
 #: Fewest frames in which a time derivative and its uncertainty are looked for
 FEWEST_FRAMES = 4
+#: Spans of time in which trajectories are compared
+BINS = 32
 #: Frames are looked at in blocks of about so many values
 BLOCK_VALUES = 2**21
 
@@ -41,6 +43,11 @@ class Balance:
         return self.defect / (SURE * self.uncertainty + NEGLIGIBLE)
 
 
+def has_equations(simulation: Simulation) -> bool:
+    """Whether a system says which equations its fields fulfil."""
+    return type(simulation).equations is not Simulation.equations
+
+
 def balances(
     simulation: Simulation,
     solution: Mapping[str, Array],
@@ -49,11 +56,12 @@ def balances(
 ) -> dict[str, Balance]:
     """The balance of each equation of a trajectory.
 
-    The uncertainty is the sum of two estimates. One is the change of the defect when the formulas
-    for derivatives are given two points fewer and values are rounded differently. The other is the
-    distance of the rate of change that the equation demands in a frame from what the frames around
-    it say: frames further apart than a period tell nothing about the derivative, and the first
-    estimate would not notice.
+    The uncertainty is the sum of three estimates. The first is the change of the defect when the
+    formulas for derivatives are given two points fewer and values are rounded differently. Frames
+    further apart than a period tell nothing about the derivative, which this would not notice. So
+    the second is the distance of the rate of change that the equation demands in a frame from what
+    the frames around it say. A single wave may hide there too, if frames are a period apart: the
+    third, (ωh)⁶/20 of that rate, takes ω from its size and that of what changes.
 
     Args:
         simulation: whose equations are looked at.
@@ -66,7 +74,7 @@ def balances(
         fewer than four frames.
     """
     n = simulation.times.size
-    if 1 < n < FEWEST_FRAMES:
+    if 1 < n < FEWEST_FRAMES or not has_equations(simulation):
         return {}
     rng = np.random.default_rng(0)
     parts: dict[str, list[_Squares]] = {}
@@ -86,6 +94,12 @@ def balances(
         doubt = np.concatenate([block.uncertainty for block in blocks])
         found[name] = Balance(defect / size, doubt / size)
     return found
+
+
+def profile(values: Array) -> Array:
+    """A trajectory in few numbers: the largest value in each of at most `BINS` spans of frames."""
+    edges = np.linspace(0, values.size, min(BINS, values.size) + 1).astype(int)[:-1]
+    return np.maximum.reduceat(values, edges).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,7 @@ def _squares(
 ) -> dict[str, _Squares]:
     d = Derivatives(simulation.grid, simulation.times[block])
     rough = simulation.equations(shaken, inputs, d.less_accurate())
+    varying = _varying(simulation, block, frames, inputs)
     found = {}
     for name, terms in simulation.equations(frames, inputs, d).items():
         total: Any = sum(terms.values())
@@ -129,9 +144,28 @@ def _squares(
         if "rate" in terms:
             demanded = total - terms["rate"]
             doubt = doubt + _size(demanded - d.from_other_times(demanded))
+            phase = _size(demanded) * np.gradient(d.times) / max(varying[name], SMALLEST)
+            doubt = doubt + _size(demanded) * np.minimum(phase**6 / 20, 1.0)
         sizes = np.stack([_size(term + 0.0 * total) ** 2 for term in terms.values()])
         found[name] = _Squares(_size(total), doubt, sizes)
     return found
+
+
+class _Undifferentiated(Derivatives):
+    """In the place of rates of change, what changes."""
+
+    def time(self, u: Any) -> Any:
+        return u
+
+
+def _varying(
+    simulation: Simulation, block: slice, frames: Mapping[str, Array], inputs: Inputs
+) -> dict[str, float]:
+    """Standard deviation, over space and a few frames, of what changes, by equation."""
+    few = slice(None, None, max(simulation.times[block].size // 5, 1))
+    d = _Undifferentiated(simulation.grid, simulation.times[block][few])
+    terms = simulation.equations({name: v[few] for name, v in frames.items()}, inputs, d)
+    return {name: float(np.std(found["rate"])) for name, found in terms.items() if "rate" in found}
 
 
 def _size(values: Array) -> Array:

@@ -189,6 +189,14 @@ class TestJudgement:
         assert np.median(balance.defect) > 0.1
         assert balance.excess.max() < 1
 
+    def test_neither_is_a_wave_that_stands_still_from_frame_to_frame(self):
+        simulation = simulations.Advection(ndim=1, n=64, t_end=4.0, n_times=21)
+        u0 = np.sin(2 * np.pi * simulation.grid.axes[0].points)
+        inputs = {"speed": 4.99, "u0": u0}
+        (balance,) = balances(simulation, simulation.run(inputs), inputs).values()
+        assert np.median(balance.defect) > 0.1
+        assert balance.excess.max() < 1
+
     def test_blocks_of_frames_give_what_the_whole_gives(self, monkeypatch):
         simulation = replace(EVOLVING[0], n_times=40)
         inputs, solution = solved(simulation)
