@@ -144,8 +144,9 @@ def _squares(
         if "rate" in terms:
             demanded = total - terms["rate"]
             doubt = doubt + _size(demanded - d.from_other_times(demanded))
-            phase = _size(demanded) * np.gradient(d.times) / max(varying[name], SMALLEST)
-            doubt = doubt + _size(demanded) * np.minimum(phase**6 / 20, 1.0)
+            if varying[name] > 0.0:
+                phase = _size(demanded) * np.gradient(d.times) / varying[name]
+                doubt = doubt + _size(demanded) * np.minimum(phase**6 / 20, 1.0)
         sizes = np.stack([_size(term + 0.0 * total) ** 2 for term in terms.values()])
         found[name] = _Squares(_size(total), doubt, sizes)
     return found
