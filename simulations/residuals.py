@@ -141,10 +141,10 @@ def _squares(
     for name, terms in simulation.equations(frames, inputs, d).items():
         total: Any = sum(terms.values())
         doubt = _size(total - sum(rough[name].values()))
-        if "rate" in terms:
-            demanded = total - terms["rate"]
+        if d.times.size > 1:
+            demanded = total - terms.get("rate", 0.0)
             doubt = doubt + _size(demanded - d.from_other_times(demanded))
-            if varying[name] > 0.0:
+            if varying.get(name, 0.0) > 0.0:
                 phase = _size(demanded) * np.gradient(d.times) / varying[name]
                 doubt = doubt + _size(demanded) * np.minimum(phase**6 / 20, 1.0)
         sizes = np.stack([_size(term + 0.0 * total) ** 2 for term in terms.values()])

@@ -183,10 +183,10 @@ class TestJudgement:
 
     def test_frames_further_apart_than_a_period_are_not_judged(self):
         """Neither formula sees the derivative, and both say nearly the same."""
-        simulation = simulations.Advection(ndim=1, n=64, t_end=4.0, n_times=41)
+        simulation = simulations.KortewegDeVries(n=64)
         inputs, solution = solved(simulation)
         (balance,) = balances(simulation, solution, inputs).values()
-        assert np.median(balance.defect) > 0.1
+        assert np.median(balance.defect) > 0.05
         assert balance.excess.max() < 1
 
     def test_neither_is_a_wave_that_stands_still_from_frame_to_frame(self):
