@@ -25,6 +25,7 @@ import xarray
 from numpy.typing import ArrayLike
 
 from simulations.compilation import denormals_flushed
+from simulations.differential import Derivatives, Equations, relative_defects
 from simulations.grid import Array, Axis, Grid
 from simulations.inputs import Distribution, distribution_from_json
 
@@ -452,6 +453,51 @@ class Simulation(ABC):
         for the absolute values of the fields. Zero stands for rounding.
         """
         return {}
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        """The terms of each equation that stored fields fulfil; they add up to zero.
+
+        Written once for arrays of any kind, from arithmetic and the operators of ``d`` alone. Said
+        independently of `solve`, wherever that does not solve a discrete equation of its own. None
+        by default: of systems whose fields do not suffice, or are not smooth.
+
+        Args:
+            fields: ``(…, time, *space)`` and trailing components, by name.
+            inputs: as of `solve`, or with batch axes in front, which broadcast with the fields.
+            d: derivatives in space and time.
+
+        Returns:
+            By equation, its terms by name, each broadcastable to ``(…, time, *space)``.
+        """
+        return {}
+
+    def residual(
+        self, solution: Mapping[str, Any], inputs: Inputs, d: Derivatives | None = None
+    ) -> dict[str, Any]:
+        """By how much a solution misses each of the `equations`, relative to the largest term.
+
+            r = Σ terms / max_terms (root mean square of a term over time and space)
+
+        It contains the error of the derivatives: in time that of a polynomial through seven stored
+        frames, which is large where they are far apart. `simulations.residuals` estimates it.
+
+        Args:
+            solution: arrays as of `solve`, or tensors with batch axes in front.
+            inputs: those of the solution.
+            d: derivatives; by default those of this grid and these times, for NumPy.
+
+        Returns:
+            By equation, ``(…, time, *space)``.
+
+        Raises:
+            InvalidInput: this system does not say which equations its fields fulfil.
+        """
+        if d is None:
+            d = Derivatives(self.grid, self.times)
+        equations = self.equations(solution, inputs, d)
+        if not equations:
+            raise InvalidInput(f"residual: {type(self).__name__} has no equations for its fields")
+        return relative_defects(equations, d)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations import residuals
 from simulations.datasets import statistics
 from simulations.datasets.layout import COMPONENTS
 from simulations.datasets.well_format import Variable, variables
@@ -37,6 +38,8 @@ class Trajectory:
         repeated: a frame and an earlier one that it equals, further away than the one before.
         extremes: least and largest value of each component, by field.
         drift: largest change of each conserved quantity, relative to its scale.
+        defect: of each equation, in spans of time, by how much the frames miss it (`profile`).
+        excess: of each equation the largest defect by what it may be, and the frame it is in.
     """
 
     file: str
@@ -52,6 +55,8 @@ class Trajectory:
         default_factory=dict
     )
     drift: dict[str, float] = field(default_factory=dict)
+    defect: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    excess: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 def scan(
@@ -60,6 +65,7 @@ def scan(
     split: str,
     simulation: Simulation | None,
     moments: dict[str, dict[str, list[Moments]]],
+    rounding: float = residuals.ROUNDING,
 ) -> Iterator[Trajectory]:
     """Read every trajectory of a file once.
 
@@ -67,8 +73,9 @@ def scan(
         file: in this library's or The Well's layout.
         name: what findings call it.
         split: that it belongs to.
-        simulation: that made it, if known: its conserved quantities are measured.
+        simulation: that made it, if known: its conserved quantities and equations are measured.
         moments: where the moments of each field and its changes are collected.
+        rounding: relative error of the stored values.
     """
     stored = list(_all_variables(file))
     indices = file["sample"][:] if "sample" in file else range(int(file.attrs["n_trajectories"]))
@@ -87,7 +94,27 @@ def scan(
         frames.judge(found)
         if simulation is not None and simulation.conserved and not found.not_finite:
             found.drift = drift(simulation, _fields(file, simulation, position))
+        if simulation is not None and not found.not_finite:
+            _balance(found, simulation, file, position, rounding)
         yield found
+
+
+def _balance(
+    found: Trajectory, simulation: Simulation, file: h5py.File, position: int, rounding: float
+) -> None:
+    """By how much the frames of a trajectory miss the equations, where there are any."""
+    if not residuals.has_equations(simulation) or simulation.parameters.keys() - found.parameters:
+        return
+    solution = _fields(file, simulation, position)
+    inputs: dict[str, Any] = {name: found.parameters[name] for name in simulation.parameters}
+    for name, given in simulation.field_inputs.items():
+        start = given.initial_of
+        values = file[name][position] if start is None else solution[start][0]
+        inputs[name] = np.asarray(values, dtype=np.float64)
+    for name, balance in residuals.balances(simulation, solution, inputs, rounding).items():
+        excess = balance.excess
+        found.defect[name] = residuals.profile(balance.defect)
+        found.excess[name] = (float(excess.max()), int(excess.argmax()))
 
 
 def drift(simulation: Simulation, solution: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from simulations import residuals
 from simulations.datasets import content, integrity, statistics, well_format
 from simulations.datasets.content import Trajectory
 from simulations.datasets.integrity import Problem
@@ -68,9 +69,18 @@ class Quality:
     @property
     def rounding(self) -> float:
         """What may drift because numbers are stored with so many bits."""
+        return ROUNDING + POWERS * self._dropped
+
+    @property
+    def precision(self) -> float:
+        """Relative error of a stored value."""
+        return residuals.ROUNDING + self._dropped
+
+    @property
+    def _dropped(self) -> float:
+        """Relative error by bits that were dropped on purpose."""
         compression = self.dataset.compression if self.dataset is not None else None
-        bound = compression.attributes.get("relative_error_bound", 0.0) if compression else 0.0
-        return ROUNDING + POWERS * bound
+        return compression.attributes.get("relative_error_bound", 0.0) if compression else 0.0
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -85,6 +95,18 @@ class Quality:
         names = self.simulation.conserved if self.simulation is not None else ()
         found = {n: [t.drift[n] for t in self.trajectories if n in t.drift] for n in names}
         return {name: max(values) for name, values in found.items() if values}
+
+    @property
+    def defect(self) -> dict[str, float]:
+        """By how much half of all trajectories miss each equation in their median span of time.
+
+        Relative to the largest term; it contains the error of the derivatives.
+        """
+        found: dict[str, list[float]] = defaultdict(list)
+        for trajectory in self.trajectories:
+            for name, values in trajectory.defect.items():
+                found[name].append(float(np.median(values)))
+        return {name: float(np.median(values)) for name, values in found.items()}
 
     @property
     def verdict(self) -> str:
@@ -103,6 +125,7 @@ class Quality:
             "verdict": self.verdict,
             "trajectories": {split: n for split, n in counts.items() if n},
             "drift": self.drift,
+            "defect": self.defect,
             "problems": [dataclasses.asdict(problem) for problem in self.problems],
         }
 
@@ -145,6 +168,7 @@ def check(path: str | Path) -> Quality:
         raise DatasetError(f"{path}: neither a dataset nor a file of one")
     quality.problems += _repetitions(quality.trajectories)
     quality.problems += _outliers(quality.trajectories, moments["train"] or moments[""])
+    quality.problems += _defects(quality.trajectories)
     quality.problems.sort(key=lambda problem: problem.severity)
     return quality
 
@@ -187,7 +211,9 @@ def _scan(
             if not broken:
                 simulation = quality.simulation
                 with np.errstate(all="ignore"):
-                    for trajectory in content.scan(file, name, split, simulation, moments):
+                    for trajectory in content.scan(
+                        file, name, split, simulation, moments, quality.precision
+                    ):
                         found.append(trajectory)
     except Exception as error:  # a damaged file may raise anything, and is one finding
         text = f"cannot be read to its end ({type(error).__name__}: {error})"
@@ -231,6 +257,41 @@ def _content_problems(
                 f"scale ({allowed:.2g} is allowed), {_in(far)}"
             )
             yield Problem("error", "conservation", name, text, tuple(far))
+
+
+def _defects(trajectories: Sequence[Trajectory]) -> Iterator[Problem]:
+    """Equations that do not hold, and trajectories that miss one by far more than the others."""
+    for name in dict.fromkeys(name for t in trajectories for name in t.defect):
+        measured = [t for t in trajectories if name in t.defect]
+        wrong = {t.index: t for t in measured if t.excess[name][0] > 1.0}
+        by_file: dict[str, dict[int, float]] = defaultdict(dict)
+        for index, trajectory in wrong.items():
+            by_file[trajectory.file][index] = trajectory.excess[name][0]
+        for file, excesses in by_file.items():
+            index = max(excesses, key=lambda i: excesses[i])
+            times, frame = wrong[index].excess[name]
+            text = (
+                f"the frames miss the equation of {name} by {times:.3g} times what their spacing, "
+                f"rounding and {residuals.NEGLIGIBLE:.0%} of its largest term allow, most in frame "
+                f"{frame} of trajectory {index}, {_in(excesses)}"
+            )
+            yield Problem("warning", "residual", file, text, tuple(excesses))
+        if len(measured) < ENOUGH_TO_COMPARE:
+            continue
+        logs = np.log(np.maximum([t.defect[name] for t in measured], residuals.NEGLIGIBLE))
+        middle = np.median(logs, axis=0)
+        spread = np.maximum(LEAST_SPREAD, 1.4826 * np.median(np.abs(logs - middle), axis=0))
+        distance = ((logs - middle) / spread).max(axis=1)
+        for position in np.flatnonzero(distance > FAR):
+            trajectory = measured[position]
+            if trajectory.index not in wrong:
+                worst = int(((logs - middle) / spread)[position].argmax())
+                text = (
+                    f"trajectory {trajectory.index} misses the equation of {name} by "
+                    f"{np.exp(logs[position, worst]):.3g} of its largest term, half of all by less "
+                    f"than {np.exp(middle[worst]):.3g} at that time"
+                )
+                yield Problem("warning", "residual", trajectory.file, text, (trajectory.index,))
 
 
 def _in(indices: Sequence[int] | dict[int, Any], most: int = 5) -> str:

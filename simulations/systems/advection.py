@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField, SineWaves
 from simulations.simulation import Array, Field, Inputs, InvalidInput, Parameter, Sampling
 from simulations.systems.periodic_linear import PeriodicLinear
@@ -66,12 +67,23 @@ class Advection(PeriodicLinear):
     ) -> NDArray[np.complexfloating]:
         return -1j * inputs["speed"] * along(self.direction, k)
 
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        carried = inputs["speed"] * downwind(self.direction, u, d)
+        return {"transport": {"rate": d.time(u), "advection": carried}}
+
 
 def along(direction: tuple[float, ...], k: tuple[Array, ...]) -> Array:
     """Wavenumbers along the unit vector of a direction."""
     components = direction[: len(k)]
     product = sum(c * axis for c, axis in zip(components, k, strict=True))
     return np.asarray(product / np.linalg.norm(components))
+
+
+def downwind(direction: tuple[float, ...], u: Any, d: Derivatives) -> Any:
+    """Derivative along the unit vector of a direction."""
+    unit = np.array(direction[: d.grid.ndim]) / np.linalg.norm(direction[: d.grid.ndim])
+    return sum(float(c) * slope for c, slope in zip(unit, d.gradient(u), strict=True))
 
 
 def check_direction(direction: tuple[float, ...], ndim: int) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.differential import Derivatives, Equations
 from simulations.simulation import Array, Field, Inputs, Parameter
-from simulations.systems.advection import along, check_direction
+from simulations.systems.advection import along, check_direction, downwind
 from simulations.systems.periodic_linear import PeriodicLinear
 
 
@@ -47,3 +48,9 @@ class AdvectionDiffusion(PeriodicLinear):
     ) -> NDArray[np.complexfloating]:
         carried = -1j * inputs["speed"] * along(self.direction, k)
         return carried - inputs["diffusivity"] * squared
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        carried = inputs["speed"] * downwind(self.direction, u, d)
+        spread = -inputs["diffusivity"] * d.laplacian(u)
+        return {"transport": {"rate": d.time(u), "advection": carried, "diffusion": spread}}

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
@@ -54,6 +55,11 @@ class AllenCahn(IsotropicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return 1.0, (0.0, -1.0)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        spread = -(inputs["epsilon"] ** 2) * d.laplacian(u)
+        return {"phase": {"rate": d.time(u), "diffusion": spread, "reaction": u * u * u - u}}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean square of u and ∫(1 − u²)²/4, the part of the energy that knows no ε."""

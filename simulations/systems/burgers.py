@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField, SineWaves
 from simulations.simulation import Array, Field, Inputs, Parameter, Sampling, Showcase
 from simulations.systems.periodic_scalar import Nonlinear, PeriodicScalar, Symbol
@@ -90,6 +91,11 @@ class Burgers(PeriodicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return -0.5j * k[0], (1.0,)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        advection, viscosity = d.along(u * u / 2, 0), -inputs["nu"] * d.laplacian(u)
+        return {"momentum": {"rate": d.time(u), "advection": advection, "viscosity": viscosity}}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Momentum ∫u dx, which is conserved, and energy ∫u²/2 dx, which never grows."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
@@ -55,6 +56,13 @@ class CahnHilliard(IsotropicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return -inputs["mobility"] * squared, (0.0, 1.0)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u, mobility = fields["u"], inputs["mobility"]
+        bend = d.laplacian(u)
+        bulk = -mobility * d.laplacian(u * u * u - u)
+        interface = mobility * inputs["kappa"] * d.laplacian(bend)
+        return {"mass": {"rate": d.time(u), "bulk": bulk, "interface": interface}}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mass ∫u, which is conserved, and ∫(1 − u²)²/4, which falls as phases separate."""

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Grid
 from simulations.numerics import runge_kutta
 from simulations.simulation import (
@@ -122,6 +123,29 @@ class DoublePendulum(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Looser steps."""
         return self.coarser_and_looser((1e-7, 1e-5, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        first, second, rate1, rate2 = (fields[name] for name in NAMES)
+        m1, m2, l1, l2 = (inputs[name] for name in ("mass1", "mass2", "length1", "length2"))
+        xp = d.namespace
+        sine, cosine = xp.sin(first - second), xp.cos(first - second)
+        turn1, turn2 = d.time(rate1), d.time(rate2)
+        return {
+            "angle1": {"rate": d.time(first), "velocity": -rate1},
+            "angle2": {"rate": d.time(second), "velocity": -rate2},
+            "upper": {
+                "inertia": (m1 + m2) * l1 * turn1,
+                "coupling": m2 * l2 * turn2 * cosine,
+                "centrifugal": m2 * l2 * rate2**2 * sine,
+                "weight": (m1 + m2) * self.gravity * xp.sin(first),
+            },
+            "lower": {
+                "inertia": l2 * turn2,
+                "coupling": l1 * turn1 * cosine,
+                "centrifugal": -l1 * rate1**2 * sine,
+                "weight": self.gravity * xp.sin(second),
+            },
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Bounded, Distribution, GaussianRandomField, SineWaves, Stretched
 from simulations.simulation import Array, Field, Inputs, Parameter, Sampling, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
@@ -79,6 +80,11 @@ class FisherKPP(IsotropicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return 1.0, (-inputs["rate"],)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        spread, growth = -inputs["diffusivity"] * d.laplacian(u), -inputs["rate"] * u * (1 - u)
+        return {"population": {"rate": d.time(u), "diffusion": spread, "growth": growth}}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Population ∫u."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics import exponential
@@ -172,6 +173,22 @@ class FitzHughNagumo(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Fewer points and looser steps."""
         return self.coarser_and_looser((1e-4, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u, v = fields["u"], fields["v"]
+        return {
+            "activator": {
+                "rate": d.time(u),
+                "diffusion": -inputs["diffusivity_u"] * d.laplacian(u),
+                "reaction": u * u * u - u,
+                "loss": inputs["k"] + v,
+            },
+            "inhibitor": {
+                "rate": d.time(v),
+                "diffusion": -inputs["diffusivity_v"] * d.laplacian(v),
+                "reaction": v - u,
+            },
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Means of both; that of v follows that of u."""

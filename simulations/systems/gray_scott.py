@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianBlobs
 from simulations.numerics import exponential
@@ -180,6 +181,24 @@ class GrayScott(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Fewer points and looser steps."""
         return self.coarser_and_looser((1e-4, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        a, b, feed = fields["A"], fields["B"], inputs["feed"]
+        reaction = a * b * b
+        return {
+            "substrate": {
+                "rate": d.time(a),
+                "diffusion": -self.diffusivity_a * d.laplacian(a),
+                "reaction": reaction,
+                "feed": -feed * (1 - a),
+            },
+            "catalyst": {
+                "rate": d.time(b),
+                "diffusion": -self.diffusivity_b * d.laplacian(b),
+                "reaction": -reaction,
+                "loss": (feed + inputs["kill"]) * b,
+            },
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean of A + B, which is conserved without feed and kill."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from simulations.differential import Derivatives, Equations
 from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_linear import PeriodicLinear
 
@@ -36,3 +37,7 @@ class Heat(PeriodicLinear):
 
     def symbol(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Array:
         return -inputs["alpha"] * squared
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        return {"heat": {"rate": d.time(u), "conduction": -inputs["alpha"] * d.laplacian(u)}}

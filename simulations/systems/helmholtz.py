@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import splu
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Boundary, Grid
 from simulations.inputs import Bounded, Distribution, GaussianRandomField
 from simulations.numerics.spectral_elements import Elements
@@ -198,6 +199,16 @@ class Helmholtz(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Fewer points and looser tolerances."""
         return self.coarser_and_looser((1e-2, 1e-1))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        wavenumber = 2 * np.pi * inputs["frequency"] / inputs["c"]
+        equations = {}
+        for name, source in (("pressure_re", inputs["s"]), ("pressure_im", 0.0 * inputs["s"])):
+            pressure = fields[name]
+            inertia = wavenumber**2 * pressure
+            terms = {"curvature": d.laplacian(pressure), "inertia": inertia, "source": source}
+            equations[name] = terms
+        return equations
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean square of the pressure over the square and over a period."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import Nonlinear, PeriodicScalar, Symbol
@@ -48,6 +49,13 @@ class KortewegDeVries(PeriodicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return -3j * k[0], (1.0,)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        steepening, dispersion = 6 * u * d.along(u, 0), inputs["delta"] * d.along(u, 0, 3)
+        return {
+            "elevation": {"rate": d.time(u), "steepening": steepening, "dispersion": dispersion}
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mass ∫u dx and momentum ∫u² dx, both conserved; the latter if the grid resolves u."""

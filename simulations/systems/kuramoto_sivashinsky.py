@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics.exponential import Spectrum
 from simulations.simulation import Array, Field, Inputs, InvalidInput, Parameter, Showcase
@@ -87,6 +88,17 @@ class KuramotoSivashinsky(IsotropicScalar):
             return -0.5 * scipy.fft.rfft2(p * p + q * q)
 
         return nonlinear
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        if self.ndim == 1:
+            advection = d.along(u * u / 2, 0)
+        else:
+            advection = sum(slope * slope for slope in d.gradient(u)) / 2
+        bend = d.laplacian(u)
+        damping = inputs["nu"] * d.laplacian(bend)
+        terms = {"rate": d.time(u), "advection": advection, "growth": bend, "damping": damping}
+        return {"front": terms}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """In one dimension momentum ∫u dx, which is conserved, and energy ∫u²/2 dx.

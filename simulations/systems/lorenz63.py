@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Grid
 from simulations.numerics import runge_kutta
 from simulations.simulation import (
@@ -107,3 +108,11 @@ class Lorenz63(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Looser steps."""
         return self.coarser_and_looser((1e-6, 1e-4, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        x, y, z = fields["x"], fields["y"], fields["z"]
+        return {
+            "x": {"rate": d.time(x), "exchange": inputs["sigma"] * (x - y)},
+            "y": {"rate": d.time(y), "buoyancy": x * (z - inputs["rho"]), "loss": y},
+            "z": {"rate": d.time(z), "transport": -x * y, "loss": inputs["beta"] * z},
+        }

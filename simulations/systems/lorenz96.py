@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, WhiteNoise
 from simulations.numerics import runge_kutta
@@ -101,6 +102,18 @@ class Lorenz96(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Looser steps."""
         return self.coarser_and_looser((1e-6, 1e-4, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        x = fields["x"]
+        before, before2, after = (d.namespace.roll(x, shift, -1) for shift in (1, 2, -1))
+        advection = (before2 - after) * before
+        terms = {
+            "rate": d.time(x),
+            "advection": advection,
+            "loss": x,
+            "forcing": -inputs["forcing"],
+        }
+        return {"x": terms}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy Σx²/2, which the quadratic terms leave alone."""

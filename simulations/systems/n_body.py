@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, Uniform, WhiteNoise
 from simulations.numerics import runge_kutta
@@ -148,6 +149,20 @@ class NBody(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Looser steps."""
         return self.coarser_and_looser((1e-7, 1e-5, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        still = 0.0 * fields["x"]
+        mass, softening = (inputs["mass"] + still)[..., None, :], inputs["softening"] + still
+        apart = [fields[x][..., None, :] - fields[x][..., :, None] for x in POSITIONS]
+        itself = d.constant(np.eye(self.n), still)
+        squared = sum(x * x for x in apart) + softening[..., :, None] ** 2
+        pull = mass / (squared + itself) ** 1.5
+        equations = {}
+        for x, v, between in zip(POSITIONS, VELOCITIES, apart, strict=True):
+            pulled = inputs["gravity"] * (pull * between).sum(-1)
+            equations[x] = {"rate": d.time(fields[x]), "velocity": -fields[v]}
+            equations[v] = {"rate": d.time(fields[v]), "gravitation": -pulled}
+        return equations
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics import dealiased, exponential
@@ -141,8 +142,8 @@ class NavierStokes(Simulation):
         return np.linspace(0.0, self.t_end, self.n_times)
 
     @cached_property
-    def _forcing(self) -> np.ndarray:
-        """Spectrum of f."""
+    def _forcing(self) -> Array:
+        """f at the points."""
         x = self.grid.axes[0].points
         f = np.zeros(self.grid.shape)
         if self.forcing == "diagonal":
@@ -151,15 +152,16 @@ class NavierStokes(Simulation):
         elif self.forcing == "kolmogorov":
             q = 2 * np.pi * KOLMOGOROV_WAVES / self.length
             f = np.broadcast_to(-q * np.cos(q * x), self.grid.shape)
-        return dealiased.spectrum_of(f, 2)
+        return f
 
     def solve(self, inputs: Inputs) -> Solution:
         start = np.asarray(inputs["vorticity0"])
         transport = VorticityTransport(self.grid.shape, (self.length, self.length))
+        forcing = dealiased.spectrum_of(self._forcing, 2)
 
         def nonlinear(spectra: np.ndarray) -> np.ndarray:
             rates = transport(spectra)
-            rates[0] += self._forcing
+            rates[0] += forcing
             return rates
 
         linear = -inputs["nu"] * dealiased.squared(transport.k) - self.drag
@@ -180,6 +182,20 @@ class NavierStokes(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Fewer points and looser steps."""
         return self.coarser_and_looser((1e-4, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        vorticity = fields["vorticity"]
+        slope_x, slope_y = d.gradient(vorticity)
+        psi_x, psi_y = d.gradient(-d.inverse_laplacian(vorticity))
+        return {
+            "vorticity": {
+                "rate": d.time(vorticity),
+                "advection": psi_y * slope_x - psi_x * slope_y,
+                "viscosity": -inputs["nu"] * d.laplacian(vorticity),
+                "drag": self.drag * vorticity,
+                "forcing": -d.constant(self._forcing, vorticity),
+            }
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Circulation ∫ω, energy ∫|u|²/2 and enstrophy ∫ω²/2, per area.

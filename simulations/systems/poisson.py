@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import (
@@ -122,6 +123,14 @@ class Poisson(Simulation):
 
     def rescaled(self, factor: float) -> Self:
         return replace(self, n=round(self.n * factor))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u, f = fields["u"], inputs["f"]
+        if self.boundary != "dirichlet":
+            weights = d.constant(self.grid.weights, u)
+            f = f - (f * weights).sum(tuple(range(-self.ndim, 0)), keepdims=True)
+        inner = d.away_from_ends(u)  # in a corner of Dirichlet's problem u is r² log r
+        return {"potential": {"curvature": -inner * d.laplacian(u), "charge": -inner * f}}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean potential, zero unless the boundary is Dirichlet's."""

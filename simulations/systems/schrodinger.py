@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.fft
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Grid
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.numerics import splitting
@@ -144,6 +145,25 @@ class Schrodinger(Simulation):
     def coarsened(self) -> Iterator[Self]:
         """Fewer points and looser steps."""
         return self.coarser_and_looser((1e-5, 1e-3, 1e-2))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        real, imaginary = fields["real"], fields["imaginary"]
+        trap = 0.5 * inputs["frequency"] ** 2 * d.constant(self.radius_squared, real)
+        cubic = inputs["interaction"] * (real * real + imaginary * imaginary)
+        return {
+            "real": {
+                "rate": -d.time(imaginary),
+                "kinetic": 0.5 * d.laplacian(real),
+                "trap": -trap * real,
+                "interaction": -cubic * real,
+            },
+            "imaginary": {
+                "rate": d.time(real),
+                "kinetic": 0.5 * d.laplacian(imaginary),
+                "trap": -trap * imaginary,
+                "interaction": -cubic * imaginary,
+            },
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Norm ∫|ψ|², and the parts of the energy, kinetic + ω² trap + g interaction.

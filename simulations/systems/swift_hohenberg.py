@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.inputs import Distribution, GaussianRandomField
 from simulations.simulation import Array, Field, Inputs, Parameter, Showcase
 from simulations.systems.periodic_scalar import IsotropicScalar, Nonlinear, Symbol
@@ -57,6 +58,18 @@ class SwiftHohenberg(IsotropicScalar):
 
     def nonlinear(self, k: tuple[Array, ...], squared: Array, inputs: Inputs) -> Nonlinear:
         return 1.0, (inputs["g"], -1.0)
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        u = fields["u"]
+        detuned = u + d.laplacian(u)
+        terms = {
+            "rate": d.time(u),
+            "growth": -inputs["r"] * u,
+            "selection": detuned + d.laplacian(detuned),
+            "quadratic": -inputs["g"] * u * u,
+            "saturation": u * u * u,
+        }
+        return {"amplitude": terms}
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Mean square amplitude."""

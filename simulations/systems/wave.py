@@ -5,10 +5,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from simulations.differential import Derivatives, Equations
 from simulations.grid import Axis, Boundary, Grid
 from simulations.inputs import Bounded, Distribution, GaussianBlobs, GaussianRandomField
 from simulations.numerics import absorbing_layer, leapfrog
@@ -164,6 +165,14 @@ class Wave(Simulation):
 
     def rescaled(self, factor: float) -> Self:
         return replace(self, n=round(self.n * factor))
+
+    def equations(self, fields: Mapping[str, Any], inputs: Inputs, d: Derivatives) -> Equations:
+        displacement, velocity = fields["displacement"], fields["velocity"]
+        tension = -(inputs["speed"] ** 2) * d.laplacian(displacement)
+        return {
+            "displacement": {"rate": d.time(displacement), "velocity": -velocity},
+            "velocity": {"rate": d.time(velocity), "tension": tension},
+        }
 
     def diagnostics(self, solution: Mapping[str, Array]) -> dict[str, Array]:
         """Energy, which is conserved; at open ends it decays."""
