@@ -4,8 +4,6 @@ import asyncio
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -18,6 +16,7 @@ from surrogate.encoding import Encoding
 from surrogate.networks import PODPolynomial
 from surrogate.server import Options, create_app
 from surrogate.server.protocol import PatientProtocol
+from surrogate.trust.calibration import Bounds, Calibration
 from tests.server.systems import Hot, Slow
 from tests.toy import Toy
 
@@ -33,21 +32,8 @@ class Box:
         return np.where((kappa >= self.low) & (kappa <= self.high), 0.5, 0.001)
 
 
-class Bounds(NamedTuple):
-    error: dict
-    half_width: dict
-    p_values: np.ndarray
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What the service uses of a calibration: bounds that grow with the offset."""
-
-    coverage: float
-    n: int
-    error_bound: dict
-    half_width: dict
-    domain: Box
+class GrowingBounds(Calibration):
+    """Bounds that grow with the offset, so that a mixed-up answer shows."""
 
     def bounds(self, emulator, inputs, answer) -> Bounds:
         scale = 1 + np.abs(inputs["offset"])
@@ -90,7 +76,7 @@ def calibrated(emulator, low=0.0, high=1.0) -> surrogate.Surrogate:
         for name, field in simulation.fields.items()
     }
     bounds = dict.fromkeys(simulation.fields, 0.02) | {"power": 0.05}
-    emulator.calibration = Calibration(0.9, 50, bounds, widths, Box(low, high))
+    emulator.calibration = GrowingBounds(0.9, 50, bounds, widths, Box(low, high))
     return emulator
 
 
