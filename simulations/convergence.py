@@ -104,8 +104,9 @@ def _norm(simulation: Simulation, name: str, values: Array) -> float:
     """L2 norm over time and space, with the quadrature weights of the grid."""
     field, grid = simulation.fields[name], simulation.grid
     squares = values**2
-    if field.spatial:
-        squares = squares * grid.weights.reshape(grid.shape + (1,) * field.order)
+    weights = field.weights(grid)
+    if weights is not None:
+        squares = squares * weights
     return float(np.sqrt(squares.sum()))
 
 

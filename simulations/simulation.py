@@ -206,6 +206,12 @@ class Field:
         space = grid.shape if self.spatial else ()
         return space + (grid.ndim,) * self.order
 
+    def weights(self, grid: Grid) -> Array | None:
+        """Quadrature weights that broadcast over the field; None for what has no space."""
+        if not self.spatial:
+            return None
+        return grid.weights.reshape(grid.shape + (1,) * self.order)
+
 
 def check_setting(
     name: str, value: float, low: float, high: float = math.inf, *, integer: bool = False

@@ -237,13 +237,10 @@ def evaluate(emulator: Surrogate, dataset: Dataset, split: str) -> dict[str, flo
     encoded = emulator.encoding.encode(samples)
     inputs = stored_inputs(dataset.simulation, samples)
     predicted = emulator.encoding.decode(*answered(emulator.network, encoded), inputs)
-    grid_weights = dataset.simulation.grid.weights
     errors = {}
     for name, declared_field in dataset.simulation.fields.items():
         first = emulator.encoding.first_frame[name]
-        weights = None
-        if declared_field.spatial:
-            weights = grid_weights.reshape(grid_weights.shape + (1,) * declared_field.order)
+        weights = declared_field.weights(dataset.simulation.grid)
         truth = samples.fields[name][:, first:].astype(np.float64)
         error = metrics.relative_l2(predicted[name][:, first:], truth, weights)
         errors[name] = float(error.mean())

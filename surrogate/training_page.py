@@ -96,9 +96,7 @@ def _valid_cases(emulator: Surrogate, dataset: Dataset) -> _Cases:
     )
     errors = {}
     for name, field in simulation.fields.items():
-        first, weights = emulator.encoding.first_frame[name], None
-        if field.spatial:
-            weights = simulation.grid.weights.reshape(simulation.grid.shape + (1,) * field.order)
+        first, weights = emulator.encoding.first_frame[name], field.weights(simulation.grid)
         truth = samples.fields[name][:, first:].astype(np.float64)
         errors[name] = metrics.relative_l2(answers[name][:, first:], truth, weights)
     return _Cases(simulation, samples, answers, errors)

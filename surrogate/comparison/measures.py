@@ -100,13 +100,13 @@ def quantities(
     }
     if numbers:
         return numbers
-    grid_weights = simulation.grid.weights
+    grid = simulation.grid
     sizes = {}
     for name, field in fields.items():
-        weights = grid_weights.reshape(grid_weights.shape + (1,) * field.order)
+        weights = field.weights(grid)
         axes = tuple(range(1, np.ndim(solution[name])))
         squares = weights * np.square(np.asarray(solution[name], np.float64))
-        sizes[f"size of {name}"] = np.sqrt(squares.sum(axis=axes) / grid_weights.sum())
+        sizes[f"size of {name}"] = np.sqrt(squares.sum(axis=axes) / grid.weights.sum())
     return sizes
 
 
@@ -143,7 +143,7 @@ def valid_time(
     ndim, first_lost = len(simulation.grid.axes), math.inf
     for name, field in simulation.fields.items():
         ours, theirs = (np.asarray(s[name], np.float64)[None] for s in (solution, truth))
-        weights = _weights(simulation, name)
+        weights = field.weights(simulation.grid)
         lost = metrics.valid_time(
             np.nan_to_num(ours, nan=np.inf, posinf=np.inf, neginf=np.inf),
             theirs,
@@ -161,12 +161,6 @@ def mean_error(errors: Mapping[str, float]) -> float:
     return float(np.mean(list(errors.values())))
 
 
-def _weights(simulation: Simulation, name: str) -> Array | None:
-    field = simulation.fields[name]
-    grid_weights = simulation.grid.weights
-    return grid_weights.reshape(grid_weights.shape + (1,) * field.order) if field.spatial else None
-
-
 def _counted(
     simulation: Simulation, name: str, solution: Mapping[str, Array], truth: Mapping[str, Array]
 ) -> tuple[Array, Array, Array | None]:
@@ -174,4 +168,4 @@ def _counted(
     given = {declared.initial_of for declared in simulation.field_inputs.values()}
     first = int(name in given)
     ours, theirs = (np.asarray(s[name], np.float64)[first:] for s in (solution, truth))
-    return ours, theirs, _weights(simulation, name)
+    return ours, theirs, simulation.fields[name].weights(simulation.grid)

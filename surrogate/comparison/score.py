@@ -235,7 +235,7 @@ def field_metrics(
     given = {declared.initial_of for declared in simulation.field_inputs.values()}
     first, ndim = int(name in given), grid.ndim if field.spatial else 0
     p, y = prediction[:, first:], target[:, first:]
-    weights = grid.weights.reshape(grid.weights.shape + (1,) * field.order) if ndim else None
+    weights = field.weights(grid) if ndim else None
     times = simulation.times[first:]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {

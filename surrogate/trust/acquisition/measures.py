@@ -50,9 +50,7 @@ def disagreement(members: Sequence[Surrogate], batch: Batch) -> Array:
     scores = []
     for name, field in members[0].simulation.fields.items():
         first = members[0].encoding.first_frame[name]
-        weights = None
-        if field.spatial:
-            weights = grid.weights.reshape(grid.weights.shape + (1,) * field.order)
+        weights = field.weights(grid)
         found = [answer[name][:, first:].astype(np.float64) for answer in answers]
         mean = sum(found[1:], found[0]) / len(found)
         spread = [metrics.relative_l2(values, mean, weights) ** 2 for values in found]
